@@ -1,0 +1,166 @@
+package job
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Outcome is what a claim did to a record.
+type Outcome uint8
+
+const (
+	// OutcomeApplied: the record knows something new.
+	OutcomeApplied Outcome = iota + 1
+	// OutcomeDuplicate: the record knew just this.
+	OutcomeDuplicate
+	// OutcomeStale: the record knew better.
+	OutcomeStale
+	// OutcomeCorrected: a verdict was replaced by a different one.
+	OutcomeCorrected
+)
+
+var outcomeNames = [...]string{"unknown", "applied", "duplicate", "stale", "corrected"}
+
+// String is the name that logs and metrics use.
+func (o Outcome) String() string {
+	if int(o) < len(outcomeNames) {
+		return outcomeNames[o]
+	}
+	return outcomeNames[0]
+}
+
+// Changed reports whether the record must be written.
+func (o Outcome) Changed() bool { return o == OutcomeApplied || o == OutcomeCorrected }
+
+// Of is the record that knows one claim and nothing else. Times are cut to
+// Precision and texts to their limits, so that what is merged is what can be
+// stored.
+func Of(o *Observation) Record {
+	r := Record{JobID: o.JobID}
+	at, life := cutTime(o.OccurredAt), lifeOf(o)
+	r.describe(o, at)
+	if o.Kubernetes.UID != "" {
+		r.Kubernetes = KubernetesClaim{Attempt: o.Attempt, Kubernetes: o.Kubernetes}
+		r.Kubernetes.CreatedAt = life.CreatedAt
+	}
+	switch o.Kind {
+	case KindStatus:
+		r.Status = Status{
+			Life: life, State: o.State, Evidence: o.Evidence, StageDone: o.StageDone,
+			OccurredAt: at, Generation: o.Generation, Detail: Cut(o.Detail, MaxDetailBytes),
+		}
+		r.Cause = causeOf(o, life, at)
+	case KindCause:
+		r.Cause = causeOf(o, life, at)
+	case KindVanished:
+		r.Vanished = Mark{Life: life, OccurredAt: at, Set: true, Reason: StateName(o.LastState)}
+	case KindDelay:
+		r.Delayed = Mark{Life: life, OccurredAt: at, Set: o.Delayed, Reason: Cut(o.DelayReason, MaxMessageBytes)}
+	}
+	return r
+}
+
+// Apply merges one claim into the record and says what it did.
+func (r *Record) Apply(o *Observation) Outcome { return merge.apply(r, o) }
+
+func (m *rules) apply(r *Record, o *Observation) Outcome {
+	claim := Of(o)
+	before := r.Status
+	if !m.join(r, &claim) {
+		if m.knew(r, o.Kind, &claim) {
+			return OutcomeDuplicate
+		}
+		return OutcomeStale
+	}
+	if Corrected(&before, &r.Status) {
+		return OutcomeCorrected
+	}
+	return OutcomeApplied
+}
+
+// knew reports whether the register that a claim speaks to holds just it.
+func (m *rules) knew(r *Record, k Kind, claim *Record) bool {
+	switch k {
+	case KindStatus:
+		return m.status.compare(&r.Status, &claim.Status) == 0
+	case KindCause:
+		return m.cause.compare(&r.Cause, &claim.Cause) == 0
+	case KindVanished:
+		return m.mark.compare(&r.Vanished, &claim.Vanished) == 0
+	case KindDelay:
+		return m.mark.compare(&r.Delayed, &claim.Delayed) == 0
+	}
+	return true
+}
+
+// Corrected reports whether the change of a status took back a verdict: a
+// terminal state of the same attempt was replaced by another state, either of
+// the same life or because the verdict rested on silence. A Job recreated after
+// it had truly failed, and a rerun, are new lives and correct nothing.
+func Corrected(before, after *Status) bool {
+	return Terminal(before.State) && before.State != after.State &&
+		before.Attempt == after.Attempt &&
+		(before.Life == after.Life || !before.final())
+}
+
+func lifeOf(o *Observation) Life {
+	return Life{
+		Attempt: o.Attempt, Ordinal: o.Ordinal, Stage: o.Stage,
+		CreatedAt: cutTime(o.Kubernetes.CreatedAt), UID: o.Kubernetes.UID,
+	}
+}
+
+// describe sets the descriptive fields. A Kubernetes Job describes itself from
+// its creation on: all claims about it then carry one time, and the second
+// claim need not write what the first has written.
+func (r *Record) describe(o *Observation, at time.Time) {
+	if !o.Kubernetes.CreatedAt.IsZero() {
+		at = cutTime(o.Kubernetes.CreatedAt)
+	}
+	rank := sourceRank(o.Source)
+	set := func(d *Described, value string) {
+		if value != "" {
+			*d = Described{Value: Cut(value, MaxMessageBytes), SourceRank: rank, OccurredAt: at}
+		}
+	}
+	set(&r.Owner, o.Owner)
+	set(&r.Tenant, o.Tenant)
+	set(&r.CorrelationID, o.CorrelationID)
+	set(&r.OutputURI, o.OutputURI)
+}
+
+func causeOf(o *Observation, life Life, at time.Time) CauseClaim {
+	if Specificity(o.Cause.Cause) == 0 {
+		return CauseClaim{}
+	}
+	c := CauseClaim{Life: life, OccurredAt: at, CauseDetail: o.Cause}
+	for _, s := range []*string{&c.Message, &c.Reason, &c.Pod, &c.Container, &c.Node} {
+		*s = Cut(*s, MaxMessageBytes)
+	}
+	return c
+}
+
+// cutTime keeps what Firestore keeps. UTC without a monotonic reading, so that
+// equal moments are equal values.
+func cutTime(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(Precision)
+}
+
+// Cut shortens text to at most limit bytes without splitting a character, and
+// replaces what is not UTF-8, which neither protobuf nor Firestore would take.
+func Cut(s string, limit int) string {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
