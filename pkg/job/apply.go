@@ -2,6 +2,7 @@ package job
 
 import (
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -61,19 +62,30 @@ func Of(o *Observation) Record {
 	return r
 }
 
+// work is what one Apply needs beside the record. It is pooled because the
+// levels are called through a list, so the compiler must put what they are
+// given on the heap.
+type work struct {
+	claim  Record
+	before Status
+}
+
+var scratch = sync.Pool{New: func() any { return new(work) }}
+
 // Apply merges one claim into the record and says what it did.
 func (r *Record) Apply(o *Observation) Outcome { return merge.apply(r, o) }
 
 func (m *rules) apply(r *Record, o *Observation) Outcome {
-	claim := Of(o)
-	before := r.Status
-	if !m.join(r, &claim) {
-		if m.knew(r, o.Kind, &claim) {
+	s := scratch.Get().(*work)
+	defer scratch.Put(s)
+	s.claim, s.before = Of(o), r.Status
+	if !m.join(r, &s.claim) {
+		if m.knew(r, o.Kind, &s.claim) {
 			return OutcomeDuplicate
 		}
 		return OutcomeStale
 	}
-	if Corrected(&before, &r.Status) {
+	if Corrected(&s.before, &r.Status) {
 		return OutcomeCorrected
 	}
 	return OutcomeApplied
