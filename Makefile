@@ -1,0 +1,189 @@
+# Everything that a person or CI runs. `make` alone lists it.
+#
+# Modules are found, not listed, and each is built by itself: GOWORK=off, so
+# that what is tested is what ships.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+ROOT := $(CURDIR)
+RUN := $(ROOT)/.run
+TOOLS := $(ROOT)/.tools/bin
+export GOWORK := off
+# There is no module at the root, so git tells the version, not the go command.
+export GOFLAGS := -buildvcs=false
+export PATH := $(TOOLS):$(PATH)
+
+MODULES := $(patsubst %/go.mod,%,$(wildcard proto/go.mod pkg/go.mod services/*/go.mod test/go.mod))
+SERVICES := $(notdir $(patsubst %/main.go,%,$(wildcard services/*/main.go)))
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -X github.com/envision/resiliency/pkg/service.Version=$(VERSION)
+
+# What `make test-unit ARGS='-run TestX'` adds to go test.
+ARGS ?=
+UNIT_FLAGS := -race -shuffle=on -timeout=10m
+INTEGRATION_FLAGS := -race -count=1 -timeout=40m -tags=integration
+
+comma := ,
+say = @printf '\033[1m==> %s\033[0m\n' '$(1)'
+
+##@ Use
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: tools build ## Run 200 real Jobs through the system and check every record
+	@$(RUN)/bin/rig demo
+
+.PHONY: up
+up: tools build ## Start the system and leave it running; .run/env tells where
+	@$(RUN)/bin/rig up
+
+.PHONY: down
+down: $(RUN)/bin/rig ## Stop what `make up` started
+	@$(RUN)/bin/rig down
+
+.PHONY: status
+status: $(RUN)/bin/rig ## Show what is running
+	@$(RUN)/bin/rig status
+
+##@ Test
+
+.PHONY: test
+test: ## Run all tests: units, then integration on the real control plane and emulators
+	@rm -rf $(RUN)/test; rc=0; \
+	$(MAKE) test-unit || rc=1; \
+	$(MAKE) test-integration || rc=1; \
+	$(MAKE) test-report || rc=1; \
+	exit $$rc
+
+.PHONY: test-unit
+test-unit: $(TOOLS)/gotestsum ## Run the unit tests of every module with the race detector
+	@mkdir -p $(RUN)/test; rc=0; \
+	for m in $(MODULES); do \
+		printf '\033[1m==> unit tests of %s\033[0m\n' $$m; \
+		(cd $$m && gotestsum --format=pkgname --format-hide-empty-pkg --hide-summary=skipped \
+			--jsonfile=$(RUN)/test/unit-$${m//\//-}.json -- $(UNIT_FLAGS) $(ARGS) ./...) || rc=1; \
+	done; exit $$rc
+
+.PHONY: test-integration
+test-integration: tools build-race $(TOOLS)/gotestsum ## Run the integration tests against race-built services
+	$(call say,integration tests: real Kubernetes control plane, Firestore and Pub/Sub emulators)
+	@mkdir -p $(RUN)/test; cd test; \
+	packages=$$(grep -rlE '^//go:build .*\bintegration\b' --include='*_test.go' . | xargs -r -n1 dirname | sort -u); \
+	[ -n "$$packages" ] || { echo 'no package of test/ has integration tests' >&2; exit 1; }; \
+	gotestsum --format=testname --jsonfile=$(RUN)/test/integration.json -- $(INTEGRATION_FLAGS) $(ARGS) $$packages
+
+.PHONY: test-report
+test-report: ## Sum up the last `make test`; fails when no integration test ran
+	@go -C test run ./cmd/testreport $(RUN)/test
+
+.PHONY: soak
+soak: ## Run the integration tests at full size (about 30 minutes)
+	@rm -rf $(RUN)/test; rc=0; \
+	SOAK=1 $(MAKE) test-integration || rc=1; \
+	$(MAKE) test-report || rc=1; \
+	exit $$rc
+
+.PHONY: bench
+bench: tools build ## Measure, and write .run/bench/report.json
+	@$(RUN)/bin/rig bench
+
+##@ Build
+
+.PHONY: tools
+tools: ## Build the control plane and the proto tools once (minutes the first time)
+	@tools/build.sh cluster proto
+
+.PHONY: build
+build: $(RUN)/bin/rig ## Build the services and the rig into .run/bin
+	@for s in $(SERVICES); do \
+		printf '\033[1m==> build %s\033[0m\n' $$s; \
+		go -C services/$$s build -ldflags '$(LDFLAGS)' -o $(RUN)/bin/$$s .; \
+	done
+
+.PHONY: build-race
+build-race: ## Build the services with the race detector into .run/bin-race
+	@for s in $(SERVICES); do \
+		printf '\033[1m==> build %s with the race detector\033[0m\n' $$s; \
+		go -C services/$$s build -race -ldflags '$(LDFLAGS)' -o $(RUN)/bin-race/$$s .; \
+	done
+
+# The go command knows best whether it is up to date.
+.PHONY: $(RUN)/bin/rig
+$(RUN)/bin/rig:
+	$(call say,build the rig)
+	@go -C test build -o $@ ./cmd/rig
+
+$(TOOLS)/gotestsum: tools/gotestsum/go.mod
+	$(call say,build gotestsum)
+	@go -C tools/gotestsum build -o $@ gotest.tools/gotestsum
+
+.PHONY: lint-tools
+lint-tools:
+	@tools/build.sh lint
+
+.PHONY: proto-tools
+proto-tools:
+	@tools/build.sh proto
+
+##@ Keep
+
+.PHONY: gen
+gen: proto-tools ## Generate Go from the schemas
+	$(call say,generate proto/gen)
+	@cd proto && buf generate
+
+.PHONY: tidy
+tidy: ## Tidy every module
+	@for m in $(MODULES); do printf '\033[1m==> tidy %s\033[0m\n' $$m; go -C $$m mod tidy; done
+
+.PHONY: fmt
+fmt: ## Format all Go code
+	@gofmt -w $(MODULES)
+
+.PHONY: lint
+lint: lint-go lint-proto ## Lint Go and the schemas
+
+.PHONY: lint-go
+lint-go: lint-tools
+	@rc=0; for m in $(MODULES); do \
+		printf '\033[1m==> lint %s\033[0m\n' $$m; \
+		(cd $$m && golangci-lint run --config $(ROOT)/.golangci.yml ./...) || rc=1; \
+	done; exit $$rc
+
+.PHONY: lint-proto
+lint-proto: proto-tools
+	$(call say,lint proto)
+	@cd proto && buf lint && buf format --diff --exit-code && buf build -o /dev/null
+	@.ci/breaking
+
+.PHONY: check
+check: ## Check formatting, go vet, go.mod files and schemas: the quick part of verify
+	$(call say,gofmt)
+	@test -z "$$(gofmt -l $(MODULES) | tee /dev/stderr)"
+	@rc=0; for m in $(MODULES); do \
+		printf '\033[1m==> vet and tidy %s\033[0m\n' $$m; \
+		go -C $$m vet -tags=integration ./... || rc=1; \
+		go -C $$m mod tidy -diff || rc=1; \
+	done; exit $$rc
+	@$(MAKE) lint-proto
+
+.PHONY: verify
+verify: ## Regenerate, check and lint: the tree must not change
+	@before=$$(.ci/fingerprint); $(MAKE) gen; \
+	[ "$$before" = "$$(.ci/fingerprint)" ] || { git status --short proto; echo 'proto/gen is not what the schemas give: commit the result of make gen' >&2; exit 1; }
+	@$(MAKE) check
+	@$(MAKE) lint-go
+	$(call say,verified: nothing to regenerate$(comma) tidy$(comma) format or lint)
+
+.PHONY: clean
+clean: ## Stop the system and delete what was built, but not the tools
+	@if [ -x $(RUN)/bin/rig ]; then $(RUN)/bin/rig down; fi
+	@rm -rf $(RUN)
