@@ -1,0 +1,167 @@
+package kube
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/envision/resiliency/pkg/job"
+)
+
+// podAt is a Pod of the Job of jobAt, created at noon, edited.
+func podAt(phase corev1.PodPhase, edits ...func(*corev1.Pod)) *Pod {
+	controller := true
+	o := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Name: "train-x7k2p", Namespace: "ml", UID: "p-1", CreationTimestamp: metav1.NewTime(noon),
+		OwnerReferences: []metav1.OwnerReference{
+			{Kind: "Other", Name: "x", UID: "u-0"},
+			{Kind: "Job", Name: "train", UID: "u-1", Controller: &controller},
+		},
+	}}
+	o.Spec.NodeName, o.Status.Phase = "node-1", phase
+	for _, edit := range edits {
+		edit(o)
+	}
+	return ReadPod(o)
+}
+
+func ended(reason string, code int32, at time.Duration) corev1.ContainerState {
+	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason, ExitCode: code, FinishedAt: after(at)}}
+}
+
+func main(s corev1.ContainerState) func(*corev1.Pod) {
+	return func(o *corev1.Pod) {
+		o.Status.ContainerStatuses = append(o.Status.ContainerStatuses, corev1.ContainerStatus{Name: "main", State: s})
+	}
+}
+
+func initial(s corev1.ContainerState, policy *corev1.ContainerRestartPolicy) func(*corev1.Pod) {
+	return func(o *corev1.Pod) {
+		o.Spec.InitContainers = append(o.Spec.InitContainers, corev1.Container{Name: "init", RestartPolicy: policy})
+		o.Status.InitContainerStatuses = append(o.Status.InitContainerStatuses, corev1.ContainerStatus{Name: "init", State: s})
+	}
+}
+
+func last(s corev1.ContainerState) func(*corev1.Pod) {
+	return func(o *corev1.Pod) {
+		o.Status.ContainerStatuses = append(o.Status.ContainerStatuses, corev1.ContainerStatus{Name: "main", LastTerminationState: s})
+	}
+}
+
+func waiting(reason string) corev1.ContainerState {
+	return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "why"}}
+}
+
+func disrupted(reason string) func(*corev1.Pod) {
+	return func(o *corev1.Pod) {
+		o.Status.Conditions = append(o.Status.Conditions, corev1.PodCondition{
+			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: reason, LastTransitionTime: after(time.Minute),
+		})
+	}
+}
+
+func because(reason string) func(*corev1.Pod) {
+	return func(o *corev1.Pod) { o.Status.Reason = reason }
+}
+
+func unscheduled(reason string) func(*corev1.Pod) {
+	return func(o *corev1.Pod) {
+		o.Status.Conditions = append(o.Status.Conditions, corev1.PodCondition{
+			Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: reason, LastTransitionTime: after(time.Second),
+		})
+	}
+}
+
+func TestReadPod_causes(t *testing.T) {
+	t.Parallel()
+	always := corev1.ContainerRestartPolicyAlways
+	failed, running, pending := corev1.PodFailed, corev1.PodRunning, corev1.PodPending
+	cases := []struct {
+		name string
+		pod  *Pod
+		want []string
+	}{
+		{"healthy", podAt(running, main(corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})), nil},
+		{"succeeded", podAt(corev1.PodSucceeded, main(ended("Completed", 0, time.Minute)), last(ended("OOMKilled", 137, 0))), nil},
+		{"exit_code", podAt(failed, main(ended("Error", 3, time.Minute))), []string{"APP_EXIT"}},
+		{"oom", podAt(failed, main(ended("OOMKilled", 137, time.Minute))), []string{"OOM"}},
+		{"oom_with_exit_code_zero", podAt(failed, main(ended("OOMKilled", 0, time.Minute))), []string{"OOM"}},
+		{"oom_of_init_container", podAt(failed, initial(ended("OOMKilled", 137, time.Minute), nil)), []string{"OOM"}},
+		{"oom_before_restart", podAt(running, last(ended("OOMKilled", 137, time.Minute))), []string{"OOM"}},
+		{"sidecar_killed_at_the_end", podAt(failed, initial(ended("Error", 143, time.Minute), &always), main(ended("Error", 1, time.Minute))), []string{"APP_EXIT"}},
+		{"evicted_by_kubelet", podAt(failed, because("Evicted"), disrupted("TerminationByKubelet"), main(ended("Error", 137, time.Minute))), []string{"EVICTED"}},
+		{"evicted_by_api", podAt(failed, disrupted("EvictionByEvictionAPI"), main(ended("Error", 143, time.Minute))), []string{"EVICTED"}},
+		{"preempted", podAt(running, disrupted("PreemptionByScheduler")), []string{"PREEMPTED"}},
+		{"preempted_after_an_oom", podAt(failed, disrupted("PreemptionByScheduler"), last(ended("OOMKilled", 137, time.Second))), []string{"PREEMPTED", "OOM"}},
+		{"taint", podAt(running, disrupted("DeletionByTaintManager")), []string{"NODE_LOST"}},
+		{"pod_gc", podAt(failed, disrupted("DeletionByPodGC")), []string{"NODE_LOST"}},
+		{"node_shutdown", podAt(failed, because("Terminated"), disrupted("TerminationByKubelet")), []string{"NODE_LOST"}},
+		{"unknown_disruption", podAt(failed, disrupted("ByAnOperator")), []string{"OTHER"}},
+		{"disruption_undone", podAt(running, func(o *corev1.Pod) {
+			o.Status.Conditions = []corev1.PodCondition{{Type: corev1.DisruptionTarget, Status: corev1.ConditionFalse, Reason: "PreemptionByScheduler"}}
+		}), nil},
+		{"pod_deadline", podAt(failed, because("DeadlineExceeded")), []string{"DEADLINE"}},
+		{"rejected_by_node", podAt(failed, because("OutOfmemory")), []string{"UNSCHEDULABLE"}},
+		{"image_pull", podAt(pending, main(waiting("ErrImagePull"))), []string{"IMAGE"}},
+		{"image_back_off", podAt(pending, main(waiting("ImagePullBackOff"))), []string{"IMAGE"}},
+		{"image_name", podAt(pending, initial(waiting("InvalidImageName"), nil)), []string{"IMAGE"}},
+		{"config", podAt(pending, main(waiting("CreateContainerConfigError"))), []string{"CONFIG"}},
+		{"cannot_start", podAt(failed, main(ended("StartError", 128, time.Minute))), []string{"CONFIG"}},
+		{"creating_is_no_cause", podAt(pending, main(waiting("ContainerCreating"))), nil},
+		{"unschedulable", podAt(pending, unscheduled("Unschedulable")), []string{"UNSCHEDULABLE"}},
+		{"gated_is_no_cause", podAt(pending, unscheduled("SchedulingGated")), nil},
+		{"no_container_statuses", podAt(failed), nil},
+		{"two_containers", podAt(failed, main(ended("Error", 2, time.Minute)), main(ended("OOMKilled", 137, time.Minute))), []string{"APP_EXIT", "OOM"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, cause := range c.pod.Causes {
+				got = append(got, job.CauseName(cause.Cause))
+				if cause.At.Before(noon) || cause.Pod != "train-x7k2p" || cause.Node != "node-1" {
+					t.Errorf("cause without its facts: %+v", cause)
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("causes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// What a pod waits for is a step of the timeline, and a cause only of a failure
+// that came: a Job that waits for a node at first and then exits with 1 did not
+// fail for lack of room.
+func TestMapper_Pod_waitingIsACauseOnlyOfAFailure(t *testing.T) {
+	t.Parallel()
+	p := podAt(corev1.PodPending, unscheduled("Unschedulable"))
+	alive := must(t)(testMapper().Pod(p, jobAt()))
+	failing := must(t)(testMapper().Pod(p, jobAt(condition(batchv1.JobFailureTarget, corev1.ConditionTrue, time.Hour))))
+	if len(alive.Observations) != 0 || len(alive.Phases) != 1 || alive.Phases[0].GetName() != PhasePodWaiting {
+		t.Errorf("while it waits: %d observations, phases %v", len(alive.Observations), alive.Phases)
+	}
+	if len(failing.Observations) != 1 || failing.Observations[0].Cause.Cause != job.CauseUnschedulable {
+		t.Errorf("once it fails: %+v", failing.Observations)
+	}
+	if !p.Waiting() || podAt(corev1.PodRunning).Waiting() {
+		t.Error("Waiting does not tell a waiting pod from a running one")
+	}
+}
+
+func TestMapper_Pod_notOwned(t *testing.T) {
+	t.Parallel()
+	stray := podAt(corev1.PodRunning, func(o *corev1.Pod) { o.OwnerReferences = nil })
+	for _, owner := range []*Job{nil, jobAt(), jobAt(func(o *batchv1.Job) { o.UID = "u-2" })} {
+		if _, err := testMapper().Pod(stray, owner); err == nil {
+			t.Errorf("a stray pod spoke for %v", owner)
+		}
+	}
+	if _, err := testMapper().PodDeleted(podAt(corev1.PodRunning), jobAt(func(o *batchv1.Job) { o.UID = "u-2" })); err == nil {
+		t.Error("a pod spoke for another life of its Job")
+	}
+}
