@@ -1,0 +1,397 @@
+package jobstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/pkg/resilience"
+)
+
+// claim is a status of job j, as many seconds after the epoch as given.
+func claim(state job.State, second int) *job.Observation {
+	o := &job.Observation{
+		EventID: fmt.Sprintf("e-%s-%d", job.StateName(state), second), JobID: "j", Attempt: 1,
+		OccurredAt: epoch.Add(time.Duration(second) * time.Second), Source: 1,
+		Ordinal: job.OrdinalKubernetes, Stage: job.StageKubernetes, Kind: job.KindStatus, State: state,
+	}
+	if job.Terminal(state) {
+		o.Evidence = job.EvidenceCondition
+	}
+	return o
+}
+
+// oneEntry makes one outbox entry for every change.
+func oneEntry(before, after *job.Record, revision int64) ([]Entry, error) {
+	return []Entry{{
+		ID: fmt.Sprintf("%s-%d", after.JobID, revision), Topic: "job-updates", Type: "t",
+		Payload:    []byte(job.StateName(before.Status.State) + ">" + job.StateName(after.Status.State)),
+		Attributes: map[string]string{"job_id": after.JobID},
+	}}, nil
+}
+
+func testStore(b backend, opts ...Option) *Store {
+	clock := func() time.Time { return epoch.Add(time.Hour) }
+	return newStore(b, append([]Option{WithClock(clock), WithOutbox(oneEntry), WithWriter("w1")}, opts...)...)
+}
+
+func mustApply(t *testing.T, s *Store, o *job.Observation) Result {
+	t.Helper()
+	r, err := s.Apply(t.Context(), o)
+	if err != nil {
+		t.Fatalf("apply: %v", err)
+	}
+	return r
+}
+
+func stateOf(t *testing.T, s *Store, jobID string) (job.State, Meta) {
+	t.Helper()
+	stored, found, err := s.Get(t.Context(), jobID)
+	if err != nil || !found {
+		t.Fatalf("get %s: found %v, error %v", jobID, found, err)
+	}
+	return stored.Record.Status.State, stored.Meta
+}
+
+// A job's usual life, told by both sources: three record commits with two
+// outbox entries if PENDING makes none, and one read in all.
+func TestApply_CostOfAUsualJob(t *testing.T) {
+	t.Parallel()
+	db := newMemory()
+	updates := func(before, after *job.Record, revision int64) ([]Entry, error) {
+		if after.Status.State == job.StatePending {
+			return nil, nil
+		}
+		return oneEntry(before, after, revision)
+	}
+	s := testStore(db, WithOutbox(updates))
+	for i, state := range []job.State{job.StatePending, job.StateRunning, job.StateSucceeded} {
+		for _, source := range []job.Source{1, 2} {
+			o := claim(state, i)
+			o.Source = source
+			want := job.OutcomeApplied
+			if source == 2 {
+				want = job.OutcomeDuplicate
+			}
+			if r := mustApply(t, s, o); r.Outcome != want || r.Revision != int64(i+1) {
+				t.Errorf("%s from source %d: %s at revision %d", job.StateName(state), source, r.Outcome, r.Revision)
+			}
+		}
+	}
+	if gets, commits := db.counts(); gets != 1 || commits != 3 {
+		t.Errorf("%d reads and %d commits, want 1 and 3", gets, commits)
+	}
+	if got := db.ids(collectionOutbox); len(got) != 2 {
+		t.Errorf("outbox entries %v, want 2", got)
+	}
+	state, meta := stateOf(t, s, "j")
+	want := Meta{
+		Revision: 3, UpdatedAt: epoch.Add(time.Hour), UpdatedBy: "w1",
+		CheckAfter: epoch.Add(time.Hour), Shard: ShardOf("j", DefaultShards),
+	}
+	if state != job.StateSucceeded || meta != want {
+		t.Errorf("stored %s %+v, want %+v", job.StateName(state), meta, want)
+	}
+}
+
+func TestApply_WhatChangesNothingWritesNothing(t *testing.T) {
+	t.Parallel()
+	db := newMemory()
+	mustApply(t, testStore(db), claim(job.StateSucceeded, 9))
+	cold := testStore(db)
+	for i, tc := range []struct {
+		claim *job.Observation
+		want  job.Outcome
+	}{
+		{claim(job.StateSucceeded, 9), job.OutcomeDuplicate},
+		{claim(job.StateRunning, 5), job.OutcomeStale},
+		{claim(job.StateSucceeded, 9), job.OutcomeDuplicate},
+	} {
+		r := mustApply(t, cold, tc.claim)
+		if r.Outcome != tc.want || r.Tries != 0 || len(r.Entries) != 0 || r.Revision != 1 {
+			t.Errorf("claim %d: %+v, want %s", i, r, tc.want)
+		}
+	}
+	if gets, commits := db.counts(); gets != 2 || commits != 1 {
+		t.Errorf("%d reads and %d commits, want 1 read for each store and 1 commit", gets, commits)
+	}
+}
+
+func TestApply_CorrectionIsReported(t *testing.T) {
+	t.Parallel()
+	s := testStore(newMemory())
+	lost := claim(job.StateFailed, 5)
+	lost.Evidence = job.EvidenceAbsence
+	mustApply(t, s, lost)
+	r := mustApply(t, s, claim(job.StateSucceeded, 6))
+	if r.Outcome != job.OutcomeCorrected || r.Before.Status.State != job.StateFailed || r.Revision != 2 {
+		t.Errorf("result %+v", r)
+	}
+	want := []Entry{{
+		ID: "j-2", Topic: "job-updates", Type: "t", Payload: []byte("FAILED>SUCCEEDED"),
+		Attributes: map[string]string{"job_id": "j"}, CreatedAt: epoch.Add(time.Hour),
+	}}
+	if diff := cmp.Diff(want, r.Entries); diff != "" {
+		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+}
+
+// Another process changes the record between our read and our commit.
+func TestApply_ConflictReadsAgain(t *testing.T) {
+	t.Parallel()
+	for _, first := range []bool{true, false} {
+		t.Run(fmt.Sprintf("record_is_new_%v", first), func(t *testing.T) {
+			t.Parallel()
+			db := newMemory()
+			ours, others := testStore(db), testStore(db, WithWriter("w2"))
+			if !first {
+				mustApply(t, ours, claim(job.StatePending, 0))
+			}
+			before := db.commits
+			db.onCommit = func(n int) fault {
+				if n != before+1 {
+					return fault{}
+				}
+				return fault{before: func() {
+					if _, err := others.Apply(context.Background(), claim(job.StateRunning, 1)); err != nil {
+						t.Error(err)
+					}
+				}}
+			}
+			r := mustApply(t, ours, claim(job.StateSucceeded, 2))
+			if r.Before.Status.State != job.StateRunning || r.Tries != 2 {
+				t.Errorf("claim met %s in %d tries, want RUNNING in 2", job.StateName(r.Before.Status.State), r.Tries)
+			}
+			state, meta := stateOf(t, ours, "j")
+			wantRevision := int64(2)
+			if !first {
+				wantRevision = 3
+			}
+			if state != job.StateSucceeded || meta.Revision != wantRevision {
+				t.Errorf("stored %s at revision %d, want %d", job.StateName(state), meta.Revision, wantRevision)
+			}
+		})
+	}
+}
+
+// The document is deleted under a cached record: the claim begins a new one.
+func TestApply_DeletedDocumentBeginsAnew(t *testing.T) {
+	t.Parallel()
+	db := newMemory()
+	s := testStore(db)
+	mustApply(t, s, claim(job.StatePending, 0))
+	if _, err := db.carryOut([]write{
+		{kind: writeDelete, collection: collectionJobs, id: "j"},
+		{kind: writeDelete, collection: collectionOutbox, id: "j-1"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if r := mustApply(t, s, claim(job.StateRunning, 1)); r.Revision != 1 || r.Before.JobID != "" {
+		t.Errorf("result %+v, want a new record", r)
+	}
+}
+
+// The commit was carried out, but its answer said conflict: the client library
+// had repeated it after a lost answer.
+func TestApply_FindsItsOwnCommit(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]codes.Code{
+		"create": codes.AlreadyExists, "update": codes.FailedPrecondition,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := newMemory()
+			reg := prometheus.NewRegistry()
+			s := testStore(db, WithRegisterer(reg))
+			faulty := 1
+			if name == "update" {
+				mustApply(t, s, claim(job.StatePending, 0))
+				faulty = 2
+			}
+			db.onCommit = func(n int) fault {
+				if n == faulty {
+					return fault{err: status.Error(code, "seen before"), done: true}
+				}
+				return fault{}
+			}
+			r := mustApply(t, s, claim(job.StateRunning, 1))
+			if r.Outcome != job.OutcomeApplied || r.Revision != int64(faulty) || len(r.Entries) != 1 {
+				t.Errorf("result %+v, want the change applied with its entry", r)
+			}
+			if _, commits := db.counts(); commits != faulty {
+				t.Errorf("%d commits, want %d", commits, faulty)
+			}
+			if got := testutil.ToFloat64(s.metrics.ownCommits); got != 1 {
+				t.Errorf("own commits found: %v", got)
+			}
+		})
+	}
+}
+
+// The commit was carried out but its answer never came. The claim comes again.
+func TestApply_AmbiguousCommitIsADuplicateNextTime(t *testing.T) {
+	t.Parallel()
+	db := newMemory()
+	db.onCommit = func(int) fault { return fault{err: status.Error(codes.DeadlineExceeded, "late"), done: true} }
+	s := testStore(db)
+	_, err := s.Apply(t.Context(), claim(job.StateRunning, 1))
+	if resilience.CategoryOf(err) != resilience.CategoryDependency || resilience.DependencyOf(err) != dependencyName {
+		t.Fatalf("error %v is no fault of Firestore", err)
+	}
+	db.onCommit = nil
+	if r := mustApply(t, s, claim(job.StateRunning, 1)); r.Outcome != job.OutcomeDuplicate || r.Revision != 1 {
+		t.Errorf("second time: %+v", r)
+	}
+	if got := db.ids(collectionOutbox); len(got) != 1 {
+		t.Errorf("outbox %v, want the one entry for the sweep", got)
+	}
+}
+
+func TestApply_Errors(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name string
+		db   func(*memory)
+		obs  func(*job.Observation)
+		want resilience.Category
+		text string
+	}{
+		{"read_unavailable", func(m *memory) { m.onGet = func(int) error { return status.Error(codes.Unavailable, "down") } }, nil,
+			resilience.CategoryDependency, "apply a claim to job j: read record j: "},
+		{"commit_unavailable", failCommits(codes.Unavailable), nil, resilience.CategoryDependency, "commit record j: "},
+		{"commit_exhausted", failCommits(codes.ResourceExhausted), nil, resilience.CategoryDependency, "commit record j: "},
+		{"commit_denied", failCommits(codes.PermissionDenied), nil, resilience.CategoryDependency, "commit record j: "},
+		{"commit_unknown", failCommits(codes.Unknown), nil, resilience.CategoryDependency, "commit record j: "},
+		{"commit_too_large", failCommits(codes.InvalidArgument), nil, resilience.CategoryPermanent, "commit record j: "},
+		{"contended", failCommits(codes.Aborted), nil, resilience.CategoryRetryable, "the record kept changing in 12 tries"},
+		{"no_id", nil, func(o *job.Observation) { o.JobID = "" }, resilience.CategoryPermanent, "a job id is"},
+		{"id_is_a_path", nil, func(o *job.Observation) { o.JobID = "a/b" }, resilience.CategoryPermanent, "a job id is"},
+		{"id_is_reserved", nil, func(o *job.Observation) { o.JobID = "__x__" }, resilience.CategoryPermanent, "a job id is"},
+		{"id_is_dots", nil, func(o *job.Observation) { o.JobID = ".." }, resilience.CategoryPermanent, "a job id is"},
+		{"uid_is_no_text", nil, func(o *job.Observation) { o.Kubernetes.UID = "\xff" }, resilience.CategoryPermanent, "not UTF-8"},
+		{"name_is_huge", nil, func(o *job.Observation) { o.Kubernetes.Name = strings.Repeat("x", 1<<20) }, resilience.CategoryPermanent, "too long"},
+		{"record_of_a_newer_release", func(m *memory) { putStatus(m, "state", "PAUSED") }, nil, resilience.CategoryRetryable, "newer release"},
+		{"record_is_broken", func(m *memory) { putStatus(m, "state", int64(1)) }, nil, resilience.CategoryPermanent, "merge.status.state"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			db, o := newMemory(), claim(job.StateRunning, 1)
+			if tc.db != nil {
+				tc.db(db)
+			}
+			if tc.obs != nil {
+				tc.obs(o)
+			}
+			reg := prometheus.NewRegistry()
+			s := testStore(db, WithRegisterer(reg))
+			_, err := s.Apply(t.Context(), o)
+			if err == nil || resilience.CategoryOf(err) != tc.want || !strings.Contains(err.Error(), tc.text) {
+				t.Errorf("error %v (%s), want %s with %q", err, resilience.CategoryOf(err), tc.want, tc.text)
+			}
+			if got := testutil.ToFloat64(s.metrics.applies.WithLabelValues("error")); got != 1 {
+				t.Errorf("errors counted: %v", got)
+			}
+		})
+	}
+}
+
+func failCommits(code codes.Code) func(*memory) {
+	return func(m *memory) {
+		m.onCommit = func(int) fault { return fault{err: status.Error(code, "no")} }
+	}
+}
+
+func putStatus(m *memory, field string, value any) {
+	fields := Fields(&job.Record{JobID: "j"}, &testMeta)
+	setPath(fields, []string{"merge", "status", field}, value)
+	m.docs["jobs/j"] = document{id: "j", exists: true, fields: fields, updateTime: epoch}
+}
+
+func TestApply_BuilderErrorCommitsNothing(t *testing.T) {
+	t.Parallel()
+	db := newMemory()
+	broken := errors.New("cannot build")
+	s := testStore(db, WithOutbox(func(_, _ *job.Record, _ int64) ([]Entry, error) { return nil, broken }))
+	if _, err := s.Apply(t.Context(), claim(job.StateRunning, 1)); !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
+	}
+	if _, commits := db.counts(); commits != 0 {
+		t.Errorf("%d commits", commits)
+	}
+}
+
+// A call that hangs is cut off, and that is Firestore's fault; a caller that
+// leaves is nobody's.
+func TestApply_Deadlines(t *testing.T) {
+	t.Parallel()
+	db := newMemory()
+	db.onCommit = func(int) fault { return fault{before: func() { time.Sleep(5 * time.Millisecond) }} }
+	_, err := testStore(db, WithTimeout(time.Millisecond)).Apply(t.Context(), claim(job.StateRunning, 1))
+	if resilience.CategoryOf(err) != resilience.CategoryDependency {
+		t.Errorf("cut off: %v is %s", err, resilience.CategoryOf(err))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = testStore(newMemory()).Apply(ctx, claim(job.StateRunning, 1))
+	if resilience.CategoryOf(err) != resilience.CategoryRetryable || err == nil {
+		t.Errorf("cancelled: %v is %s", err, resilience.CategoryOf(err))
+	}
+}
+
+// In one process claims about one job never cost each other a commit.
+func TestApply_OneProcessMeetsNoConflicts(t *testing.T) {
+	t.Parallel()
+	db := newMemory()
+	s := testStore(db)
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			if r, err := s.Apply(context.Background(), claim(job.StateRunning, i)); err != nil || r.Tries > 1 {
+				t.Errorf("claim %d: %d tries, error %v", i, r.Tries, err)
+			}
+		})
+	}
+	all.Wait()
+	gets, commits := db.counts()
+	_, meta := stateOf(t, s, "j")
+	if gets != 1 || meta.Revision != int64(commits) || len(db.ids(collectionOutbox)) != commits {
+		t.Errorf("%d reads, %d commits, revision %d, %d entries", gets, commits, meta.Revision, len(db.ids(collectionOutbox)))
+	}
+	if n := len(s.locks.held); n != 0 {
+		t.Errorf("%d locks left", n)
+	}
+}
+
+// A commit that collides with an outbox entry of the same id waits for it to be
+// sent: content never varies under an id.
+func TestApply_NeverOverwritesAnEntry(t *testing.T) {
+	t.Parallel()
+	db := newMemory()
+	e := Entry{ID: "j-1", Topic: "job-updates", Payload: []byte("old")}
+	if _, err := db.carryOut([]write{e.create()}); err != nil {
+		t.Fatal(err)
+	}
+	db.onCommit = func(n int) fault {
+		if n == 3 {
+			return fault{before: func() {
+				_, _ = db.carryOut([]write{{kind: writeDelete, collection: collectionOutbox, id: "j-1"}})
+			}}
+		}
+		return fault{}
+	}
+	if r := mustApply(t, testStore(db), claim(job.StateRunning, 1)); r.Tries != 3 {
+		t.Errorf("%d tries, want 3", r.Tries)
+	}
+}
