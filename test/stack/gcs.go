@@ -1,0 +1,99 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"cloud.google.com/go/storage"
+	"github.com/fsouza/fake-gcs-server/fakestorage"
+	"google.golang.org/api/option"
+)
+
+// OutputBucket is the bucket that exists in every stack.
+const OutputBucket = "resiliency-output"
+
+// GCS is a Cloud Storage server in this process. Its objects live in memory.
+type GCS struct {
+	fake   *fakestorage.Server
+	server *http.Server
+	addr   string
+	log    *os.File
+	fault  atomic.Pointer[HTTPFault]
+}
+
+// HTTPFault is what a stand-in's callers meet while it is set.
+type HTTPFault struct {
+	// Delay comes before the answer.
+	Delay time.Duration
+	// Status is answered instead of doing the work; 0 does the work.
+	Status int
+}
+
+func startGCS(logPath string, ports *ports) (*GCS, error) {
+	port, err := ports.next()
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", loopback(port))
+	if err != nil {
+		return nil, fmt.Errorf("listen for the GCS server: %w", err)
+	}
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the GCS server's log: %w", err), listener.Close())
+	}
+	fake, err := fakestorage.NewServerWithOptions(fakestorage.Options{
+		NoListener: true, Writer: log,
+		ExternalURL: "http://" + loopback(port), PublicHost: loopback(port),
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the GCS server: %w", err), listener.Close(), log.Close())
+	}
+	fake.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: OutputBucket})
+	g := &GCS{fake: fake, addr: loopback(port), log: log}
+	g.server = &http.Server{Handler: http.HandlerFunc(g.serve), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = g.server.Serve(listener) }() // returns when close is called
+	return g, nil
+}
+
+func (g *GCS) serve(w http.ResponseWriter, r *http.Request) {
+	if fault := g.fault.Load(); fault != nil {
+		select {
+		case <-time.After(fault.Delay):
+		case <-r.Context().Done():
+			return
+		}
+		if fault.Status != 0 {
+			http.Error(w, "fault injected", fault.Status)
+			return
+		}
+	}
+	g.fake.HTTPHandler().ServeHTTP(w, r)
+}
+
+// Addr is the value for STORAGE_EMULATOR_HOST, host:port.
+func (g *GCS) Addr() string { return g.addr }
+
+// SetFault makes every request meet the fault; nil ends that.
+func (g *GCS) SetFault(fault *HTTPFault) { g.fault.Store(fault) }
+
+// Client returns a client of this server; the caller closes it.
+func (g *GCS) Client(ctx context.Context) (*storage.Client, error) {
+	client, err := storage.NewClient(ctx, option.WithoutAuthentication(),
+		option.WithEndpoint("http://"+g.addr+"/storage/v1/"), storage.WithJSONReads())
+	if err != nil {
+		return nil, fmt.Errorf("client for the GCS server: %w", err)
+	}
+	return client, nil
+}
+
+func (g *GCS) close() error {
+	g.fake.Stop()
+	return errors.Join(g.server.Close(), g.log.Close())
+}
