@@ -79,8 +79,8 @@ func (a *admin) start(ctx context.Context) error {
 }
 
 // stop ends the server; a scrape in hand may finish within a second.
-func (a *admin) stop() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func (a *admin) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if err := a.server.Shutdown(ctx); err != nil {
 		_ = a.server.Close()

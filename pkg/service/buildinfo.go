@@ -7,7 +7,7 @@ import "runtime/debug"
 //	-ldflags "-X github.com/envision/resiliency/pkg/service.Version=v1.2.3"
 //
 // It is the one variable of the package because the linker can set nothing else.
-var Version string
+var Version string //nolint:gochecknoglobals // see above
 
 // buildVersion returns Version, or what the build itself knows when nobody set it.
 func buildVersion() string {

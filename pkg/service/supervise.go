@@ -17,7 +17,7 @@ func (rt *Runtime) supervise(ctx context.Context, signals <-chan os.Signal, run 
 		rt.logFailure(err)
 		return exitFailed
 	}
-	defer rt.admin.stop()
+	defer rt.admin.stop(context.WithoutCancel(ctx))
 	rt.Log.Info().Str("admin_addr", rt.AdminAddr()).Str("go_version", runtime.Version()).
 		Int("pid", os.Getpid()).Msg("starting")
 
