@@ -4,9 +4,10 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/envision/resiliency/pkg/messaging/messagingtest"
 )
 
 func TestMain(m *testing.M) {
-	// OpenCensus, which Google's client brings along, starts one worker for good.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"))
+	goleak.VerifyTestMain(m, messagingtest.LeakOptions()...)
 }

@@ -1,0 +1,16 @@
+// Package messaging is Pub/Sub in terms of protobuf messages: it publishes them
+// with their attributes, and it receives them under one rule for what becomes
+// of a message.
+//
+// The rule: a handler that returns nil has the message acked. A permanent
+// error (pkg/resilience) publishes it to the dead letters with the reason and
+// then acks it; if that publish fails it is nacked. Any other error, and a
+// panic, nacks it: Pub/Sub delivers it again, later and later, and forwards it
+// to the dead letters after the last attempt. What does not decode is permanent
+// at once. While a dependency is down (Gate), messages wait in hand with their
+// lease extended and are not nacked.
+//
+// Messages come at least once and in any order. The package never promises
+// otherwise, never looks into a payload beyond decoding it, never logs one, and
+// never ends a process because Pub/Sub is away.
+package messaging

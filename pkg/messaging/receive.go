@@ -1,0 +1,171 @@
+package messaging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+	"github.com/rs/zerolog"
+
+	"github.com/envision/resiliency/pkg/messaging/topology"
+	"github.com/envision/resiliency/pkg/resilience"
+)
+
+// verdict is what becomes of a message, and why if it was not handled.
+type verdict struct {
+	outcome string
+	err     error
+}
+
+// receive is the client's callback. pulled ends when the pull does: at the
+// start of a shutdown, or when Pub/Sub breaks it off.
+func (s *Subscriber) receive(pulled context.Context, run *session, m *pubsub.Message) {
+	s.setError(nil)
+	s.metrics.inFlight.Inc()
+	defer s.metrics.inFlight.Dec()
+	msg := s.raw(m)
+	// Both this function and a handler that comes back too late may settle it.
+	var once sync.Once
+	settle := func(v verdict) { once.Do(func() { s.settle(m, msg, v) }) }
+
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// Stands if the handler ends its goroutine.
+		defer settle(verdict{OutcomeNacked, errors.New("handler ended without a result")})
+		settle(s.judge(pulled, run, msg))
+	}()
+	select {
+	case <-done:
+	case <-run.abandoned:
+		settle(verdict{OutcomeNacked, errors.New("handler did not finish within the shutdown budget")})
+	}
+}
+
+// judge has the message handled and applies the rule to the result.
+func (s *Subscriber) judge(pulled context.Context, run *session, msg RawMessage) verdict {
+	if target := msg.Attributes[topology.AttributeReplayTarget]; target != "" && target != s.cfg.Subscription && !s.readsLetters {
+		return verdict{OutcomeNotForUs, fmt.Errorf("replay for %s", Cut(target, 256))}
+	}
+	err := s.handle(pulled, run, msg)
+	if err == nil {
+		return verdict{OutcomeAcked, nil}
+	}
+	if s.deadLetters == nil || !resilience.IsPermanent(err) {
+		return verdict{OutcomeNacked, err}
+	}
+	ctx, cancel := s.workContext(pulled, run)
+	defer cancel()
+	if moveErr := s.moveToDeadLetters(ctx, msg, err); moveErr != nil {
+		return verdict{OutcomeNacked, errors.Join(err, moveErr)}
+	}
+	if _, ok := errors.AsType[undecodable](err); ok {
+		return verdict{OutcomeUndecodable, err}
+	}
+	return verdict{OutcomeDeadLettered, err}
+}
+
+// handle decodes the message and works on it until there is a result to judge.
+// A dependency's fault is no such result while the gate is broken: the message
+// waits for its turn and is tried again, in hand, its lease extended.
+func (s *Subscriber) handle(pulled context.Context, run *session, msg RawMessage) error {
+	do, err := s.decodeSafely(msg)
+	if err != nil {
+		return err
+	}
+	if s.cfg.Gate == nil {
+		return s.once(pulled, run, do)
+	}
+	for faults := 0; ; {
+		if err := s.wait(pulled); err != nil {
+			return err
+		}
+		err := s.once(pulled, run, do)
+		if resilience.CategoryOf(err) != resilience.CategoryDependency {
+			return err
+		}
+		if s.cfg.Gate.Broken() {
+			continue
+		}
+		// The dependency works for others: perhaps it is this message.
+		if faults++; faults >= s.cfg.InHand.Attempts || !sleep(pulled, s.cfg.InHand.Delay(faults-1)) {
+			return err
+		}
+	}
+}
+
+func (s *Subscriber) wait(pulled context.Context) error {
+	s.metrics.waiting.Inc()
+	defer s.metrics.waiting.Dec()
+	if err := s.cfg.Gate.Wait(pulled); err != nil {
+		return resilience.Retryable(fmt.Errorf("give back what waits for a dependency: %w", err))
+	}
+	return nil
+}
+
+func (s *Subscriber) decodeSafely(msg RawMessage) (do work, err error) {
+	defer s.recoverTo(&err)
+	if do, err = s.decode(msg); err != nil {
+		return nil, undecodable{err}
+	}
+	return do, nil
+}
+
+// once calls the handler one time.
+func (s *Subscriber) once(pulled context.Context, run *session, do work) (err error) {
+	ctx, cancel := s.workContext(pulled, run)
+	defer cancel()
+	defer s.recoverTo(&err)
+	start := time.Now()
+	defer func() { s.metrics.handleSeconds.Observe(time.Since(start).Seconds()) }()
+	return do(ctx)
+}
+
+// workContext outlives the pull, so that work in hand can finish at shutdown.
+func (s *Subscriber) workContext(pulled context.Context, run *session) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(pulled), s.cfg.HandleTimeout)
+	stop := context.AfterFunc(run.hard, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// recoverTo makes a panic a retryable error: it may come from this release, and
+// the next one may get the message right.
+func (s *Subscriber) recoverTo(err *error) {
+	if r := recover(); r != nil {
+		*err = resilience.Retryable(fmt.Errorf("handler panicked: %v", r))
+		s.log.Error().Str("panic", Cut(fmt.Sprint(r), MaxAttributeValue)).Str("stack", string(debug.Stack())).Msg("handler panicked")
+	}
+}
+
+// settle tells Pub/Sub, the metrics and, unless all is well, the log.
+func (s *Subscriber) settle(m *pubsub.Message, msg RawMessage, v verdict) {
+	s.metrics.count(v.outcome)
+	if v.outcome == OutcomeNacked {
+		m.Nack()
+	} else {
+		m.Ack()
+	}
+	var line *zerolog.Event
+	switch v.outcome {
+	case OutcomeAcked:
+		return
+	case OutcomeNotForUs:
+		line = s.log.Debug()
+	case OutcomeNacked:
+		line = s.log.Warn()
+	default:
+		line = s.log.Error()
+	}
+	line = logAttributes(line.Str("message_id", msg.MessageID).Int("delivery_attempt", msg.DeliveryAttempt), msg.Attributes)
+	if name := resilience.DependencyOf(v.err); name != "" {
+		line = line.Str("dependency", name)
+	}
+	line.Str("outcome", v.outcome).
+		Str("category", string(resilience.CategoryOf(v.err))).
+		Str("error", Cut(v.err.Error(), MaxAttributeValue)).
+		Msg("message not handled")
+}
