@@ -5,6 +5,7 @@ package messagingtest
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"cloud.google.com/go/pubsub/v2"
@@ -25,13 +26,17 @@ type Broker struct {
 	Client *pubsub.Client
 	// ProjectID is the project that Client works in.
 	ProjectID string
+	// Stop ends the server before the test ends. (Server.Close panics when it
+	// is called twice.)
+	Stop func()
 }
 
 // NewBare starts a server that has no topics yet.
 func NewBare(t testing.TB, opts ...pstest.ServerReactorOption) *Broker {
 	t.Helper()
 	server := pstest.NewServer(opts...)
-	t.Cleanup(func() { _ = server.Close() })
+	stop := sync.OnceFunc(func() { _ = server.Close() })
+	t.Cleanup(stop)
 	const projectID = "test-project"
 	client, err := pubsub.NewClient(t.Context(), projectID,
 		option.WithEndpoint(server.Addr),
@@ -41,7 +46,7 @@ func NewBare(t testing.TB, opts ...pstest.ServerReactorOption) *Broker {
 		t.Fatalf("connect to the fake Pub/Sub: %v", err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
-	return &Broker{Server: server, Client: client, ProjectID: projectID}
+	return &Broker{Server: server, Client: client, ProjectID: projectID, Stop: stop}
 }
 
 // New starts a server with all topics and subscriptions of the table.
