@@ -28,7 +28,7 @@ func client(t *testing.T) *firestore.Client {
 	if os.Getenv("FIRESTORE_EMULATOR_HOST") == "" {
 		t.Fatal("FIRESTORE_EMULATOR_HOST is not set: integration tests need the Firestore emulator (`make test` starts it)")
 	}
-	c, err := firestore.NewClient(t.Context(), "jobstore-"+uuid.NewString()[:8])
+	c, err := jobstore.NewClient(t.Context(), "jobstore-"+uuid.NewString()[:8], "")
 	if err != nil {
 		t.Fatal(err)
 	}
