@@ -100,4 +100,3 @@ func (c *container) Restart(ctx context.Context) error {
 	// The first run pulls the image, which is more than a gigabyte.
 	return awaitEmulator(ctx, c.kind, c.addr, 15*time.Minute, c.proc.Exited())
 }
-

@@ -95,6 +95,9 @@ func (p *Project) WriteEnv(more ...string) error {
 	p.mu.Lock()
 	for _, process := range p.processes {
 		vars = vars.with(EnvName(process.Name())+"_ADMIN_URL", process.AdminURL())
+		if process.URL() != "" {
+			vars = vars.with(EnvName(process.Name())+"_URL", process.URL())
+		}
 	}
 	p.mu.Unlock()
 	path, text := p.stack.EnvPath(), vars.with(more...).Shell()

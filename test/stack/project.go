@@ -144,3 +144,10 @@ func (p *Project) Close(ctx context.Context) error {
 	all.Wait()
 	return errors.Join(errs...)
 }
+
+// Processes are the services started so far, in that order.
+func (p *Project) Processes() []*Process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.processes)
+}

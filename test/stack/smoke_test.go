@@ -166,4 +166,3 @@ func poll(t *testing.T, within time.Duration, what string, done wait.ConditionWi
 		t.Fatalf("wait for %s: %v", what, err)
 	}
 }
-

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -36,6 +37,32 @@ func Acquire(dir string) (*Lock, error) {
 		return nil, fmt.Errorf("write lock file: %w", err)
 	}
 	return &Lock{file: file}, nil
+}
+
+// Holder returns the pid of the living process that runs a stack in dir; false
+// when there is none.
+func Holder(dir string) (int, bool, error) {
+	path := filepath.Join(dir, "lock")
+	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("open lock file: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err == nil {
+		return 0, false, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false, fmt.Errorf("read lock file: %w", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0, false, fmt.Errorf("read lock file %s: %w", path, err)
+	}
+	return pid, true, nil
 }
 
 // Release gives the directory free.

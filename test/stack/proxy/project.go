@@ -57,4 +57,3 @@ func projectIn(name string) string {
 	}
 	return rest
 }
-

@@ -1,0 +1,17 @@
+package stack
+
+import "path/filepath"
+
+// Services is the table of the product's services as one machine runs them;
+// binDir holds their programs (.run/bin, or .run/bin-race with race detector).
+// A service that is added to the product is one row here.
+func Services(binDir string) []ServiceSpec {
+	table := []ServiceSpec{
+		{Name: "status-updater"},
+		{Name: "event-streamer"},
+	}
+	for i := range table {
+		table[i].Binary = filepath.Join(binDir, table[i].Name)
+	}
+	return table
+}
