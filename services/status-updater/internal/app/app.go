@@ -1,0 +1,158 @@
+// Package app puts status-updater together: clients, store, relay, handler and
+// subscriber, their start-up checks, and the order in which they end. It holds no
+// logic of its own.
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/pkg/jobstore"
+	"github.com/envision/resiliency/pkg/jobstore/announce"
+	"github.com/envision/resiliency/pkg/jobstore/relay"
+	"github.com/envision/resiliency/pkg/messaging"
+	"github.com/envision/resiliency/pkg/messaging/topology"
+	"github.com/envision/resiliency/pkg/resilience"
+	"github.com/envision/resiliency/pkg/service"
+	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
+	"github.com/envision/resiliency/services/status-updater/internal/consume"
+)
+
+const (
+	serviceName = "status-updater"
+	source      = resiliencyv1.Source_SOURCE_STATUS_UPDATER
+)
+
+// parts is what the process is made of.
+type parts struct {
+	store      *jobstore.Store
+	breaker    *resilience.Breaker
+	publisher  *messaging.Publisher
+	relay      *relay.Relay
+	subscriber *messaging.Subscriber
+	progress   *progress
+	heart      *heart
+}
+
+// Run starts the service; it returns once its workers run.
+func Run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
+	p, err := assemble(ctx, rt, cfg)
+	if err != nil {
+		return err
+	}
+	if err := p.require(ctx, rt); err != nil {
+		return err
+	}
+	rt.Ready("firestore", func(ctx context.Context) error { return p.store.Ping(ctx, 2*cfg.HeartbeatEvery) })
+	rt.Ready("subscription", p.subscriber.Ready)
+	rt.Live("progress", p.progress.live)
+	p.start(rt)
+	return nil
+}
+
+func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, error) {
+	documents, err := jobstore.NewClient(ctx, cfg.ProjectID, cfg.FirestoreDatabase)
+	if err != nil {
+		return nil, err
+	}
+	rt.Defer("Firestore client", documents.Close)
+	broker, err := messaging.NewClient(ctx, cfg.ProjectID)
+	if err != nil {
+		return nil, err
+	}
+	rt.Defer("Pub/Sub client", broker.Close)
+
+	budget := split(rt.ShutdownBudget())
+	p := &parts{}
+	p.publisher = messaging.NewPublisher(broker, messaging.PublisherConfig{}, rt.Registry, rt.Log)
+	rt.Defer("publisher", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), budget.publisher)
+		defer cancel()
+		return p.publisher.Close(ctx)
+	})
+	instance := instanceName()
+	p.store = jobstore.New(documents,
+		jobstore.WithRegisterer(rt.Registry), jobstore.WithWriter(instance), jobstore.WithShards(cfg.Shards),
+		jobstore.WithCache(cfg.CacheSize, jobstore.MaxCacheAge), jobstore.WithTimeout(cfg.FirestoreTimeout),
+		jobstore.WithOutbox(announce.Changes(source)))
+	p.breaker = resilience.NewBreaker("firestore", resilience.BreakerConfig{}, rt.Registry, rt.Log)
+	p.relay = relay.New(p.store, p.publisher,
+		relay.Config{SweepEvery: cfg.SweepEvery, Drain: budget.relay}, rt.Registry, rt.Log)
+	p.progress = &progress{now: time.Now, waiting: p.breaker.Broken}
+	handler := consume.New(p.store, p.breaker, p.relay, consume.NewMetrics(rt.Registry), time.Now, rt.Log)
+	p.subscriber = messaging.NewSubscriber(broker, p.publisher, messaging.Config{
+		Subscription:   topology.SubscriptionJobEventsStatusUpdater,
+		MaxOutstanding: cfg.MaxOutstanding,
+		ShutdownBudget: budget.subscriber,
+		Gate:           p.breaker,
+	}, p.progress.track(handler.HandleJobEvent), rt.Registry, rt.Log)
+	p.heart = &heart{
+		to: p.store, every: cfg.HeartbeatEvery, instance: instance, version: rt.Version, progress: p.progress, log: rt.Log,
+	}
+	return p, nil
+}
+
+// require makes the process end with a plain sentence when it could not work.
+func (p *parts) require(ctx context.Context, rt *service.Runtime) error {
+	if err := rt.Require(ctx, "Firestore",
+		"Check that the database exists and that this service may read and write it (roles/datastore.user), or set FIRESTORE_EMULATOR_HOST.",
+		func(ctx context.Context) error { return p.store.Ping(ctx, 0) },
+	); err != nil {
+		return fmt.Errorf("start-up check: %w", err)
+	}
+	if err := rt.Require(ctx, "Pub/Sub subscription "+topology.SubscriptionJobEventsStatusUpdater,
+		"Create the topics and subscriptions first and let this service consume them (roles/pubsub.subscriber), or set PUBSUB_EMULATOR_HOST.",
+		p.subscriber.Check,
+	); err != nil {
+		return fmt.Errorf("start-up check: %w", err)
+	}
+	if err := rt.Require(ctx, "Pub/Sub topics for updates, phases and dead letters",
+		"Create the topics first and let this service publish to them (roles/pubsub.publisher), or set PUBSUB_EMULATOR_HOST.",
+		func(ctx context.Context) error {
+			return p.publisher.Check(ctx, topology.TopicJobUpdates, topology.TopicJobPhases, topology.TopicDeadLetters)
+		},
+	); err != nil {
+		return fmt.Errorf("start-up check: %w", err)
+	}
+	return nil
+}
+
+// start begins to work. The relay outlives the subscriber, so that the updates
+// of the last commits go out before the end.
+func (p *parts) start(rt *service.Runtime) {
+	consumed := make(chan struct{})
+	rt.Go("outbox", func(ctx context.Context) error {
+		ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+		defer stop()
+		go func() { <-consumed; stop() }()
+		return p.relay.Run(ctx)
+	})
+	rt.Go("consume", func(ctx context.Context) error {
+		defer close(consumed)
+		return p.subscriber.Run(ctx)
+	})
+	rt.Go("heartbeat", p.heart.run)
+}
+
+// budgets is how the time for the shutdown is shared out among those who end
+// one after another. The subscriber takes some seconds more than its share to
+// give its last acks to a Pub/Sub that does not answer.
+type budgets struct{ subscriber, relay, publisher time.Duration }
+
+func split(total time.Duration) budgets {
+	return budgets{subscriber: total / 2, relay: total / 8, publisher: total / 16}
+}
+
+// instanceName tells processes apart, also those of one pod or one machine.
+func instanceName() string {
+	host, err := os.Hostname()
+	if err != nil || host == "" {
+		host = serviceName
+	}
+	return job.Cut(host, job.MaxIDBytes) + "-" + uuid.NewString()[:8]
+}
