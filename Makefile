@@ -73,12 +73,18 @@ test-unit: $(TOOLS)/gotestsum ## Run the unit tests of every module with the rac
 	done; exit $$rc
 
 .PHONY: test-integration
-test-integration: tools build-race $(TOOLS)/gotestsum ## Run the integration tests against race-built services
-	$(call say,integration tests: real Kubernetes control plane, Firestore and Pub/Sub emulators)
-	@mkdir -p $(RUN)/test; cd test; \
-	packages=$$(grep -rlE '^//go:build .*\bintegration\b' --include='*_test.go' . | xargs -r -n1 dirname | sort -u); \
-	[ -n "$$packages" ] || { echo 'no package of test/ has integration tests' >&2; exit 1; }; \
-	gotestsum --format=testname --jsonfile=$(RUN)/test/integration.json -- $(INTEGRATION_FLAGS) $(ARGS) $$packages
+test-integration: tools build-race $(RUN)/bin/rig $(TOOLS)/gotestsum ## Run the integration tests against race-built services
+	@mkdir -p $(RUN)/test; rc=0; \
+	for m in $(MODULES); do \
+		files=$$(cd $$m && grep -rlE '^//go:build .*\bintegration\b' --include='*_test.go' . || true); \
+		[ -n "$$files" ] || continue; \
+		packages=$$(dirname $$files | sort -u); \
+		tests=$$(cd $$m && grep -hoE '^func Test\w+\(t ' $$files | sed 's/func //; s/(t //' | sort -u | paste -sd '|'); \
+		printf '\033[1m==> integration tests of %s: real Kubernetes control plane and emulators\033[0m\n' $$m; \
+		with=; [ $$m = test ] || with="$(RUN)/bin/rig exec --dir $(RUN)/exec --tools $(TOOLS) --in $$m --"; \
+		(case $$m in test) cd test;; esac; $$with gotestsum --format=testname \
+			--jsonfile=$(RUN)/test/integration-$${m//\//-}.json -- $(INTEGRATION_FLAGS) -run "^($$tests)\$$" $(ARGS) $$packages) || rc=1; \
+	done; exit $$rc
 
 .PHONY: test-report
 test-report: ## Sum up the last `make test`; fails when no integration test ran

@@ -21,6 +21,7 @@ type cli struct {
 	Down   downCmd   `cmd:"" help:"Stop what up started."`
 	Status statusCmd `cmd:"" help:"Show the parts and services and whether they are ready."`
 	Env    envCmd    `cmd:"" help:"Print the environment of the running system, to be sourced by a shell."`
+	Exec   execCmd   `cmd:"" help:"Run a program beside a stack without services."`
 	Serve  serveCmd  `cmd:"" hidden:"" help:"Run the whole system in the foreground."`
 }
 

@@ -1,5 +1,5 @@
 // Command testreport sums up the test runs that gotestsum kept as JSON files in
-// one folder: unit-*.json and integration.json. It fails when a test failed, or
+// one folder: unit-*.json and integration-*.json. It fails when a test failed, or
 // when no integration test ran: a suite that silently runs nothing proves
 // nothing.
 package main

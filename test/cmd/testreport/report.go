@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,12 +13,12 @@ import (
 	"strings"
 )
 
-// integration is the run that must not be empty.
+// integration begins the names of the runs that must not be empty.
 const integration = "integration"
 
 // serverMark begins the line by which the integration tests tell what they ran
 // against.
-const serverMark = "Kubernetes API server "
+const serverMark = "API server version: "
 
 // event is one line of `go test -json`.
 type event struct {
@@ -126,7 +127,7 @@ func (r *run) add(e event, failedIn map[string]bool) {
 
 // report prints one line per run and the sum, and tells whether all is well.
 func report(out io.Writer, runs []run) bool {
-	var sum run
+	var sum, all run
 	complaints := []string{}
 	seen := false
 	width := 0
@@ -139,15 +140,18 @@ func report(out io.Writer, runs []run) bool {
 		for _, p := range r.broken {
 			complaints = append(complaints, p+" failed outside its tests")
 		}
-		if r.name == integration {
+		if strings.HasPrefix(r.name, integration) {
 			seen = true
-			complaints = append(complaints, r.integrationComplaints(out)...)
+			all.top += r.top
+			all.server = cmp.Or(all.server, r.server)
 		}
 		sum.passed += r.passed
 		sum.failed += r.failed + len(r.broken)
 		sum.skipped += r.skipped
 	}
-	if !seen {
+	if seen {
+		complaints = append(complaints, all.integrationComplaints(out)...)
+	} else {
 		complaints = append(complaints, "the integration tests did not run")
 	}
 	for _, c := range complaints {
@@ -166,7 +170,7 @@ func (r *run) integrationComplaints(out io.Writer) []string {
 	if r.server == "" {
 		complaints = append(complaints, "the integration tests did not say which API server they ran against")
 	} else {
-		_, _ = fmt.Fprintf(out, "  integration tests: %d, against %s%s\n", r.top, serverMark, r.server)
+		_, _ = fmt.Fprintf(out, "  %d integration tests ran; %s%s\n", r.top, serverMark, r.server)
 	}
 	return complaints
 }

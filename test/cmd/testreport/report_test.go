@@ -9,7 +9,7 @@ import (
 
 // green is a run of two tests, one with a subtest, and one that was skipped.
 const green = `{"Action":"start","Package":"p"}
-{"Action":"output","Package":"p","Output":"Kubernetes API server v1.36.3\n"}
+{"Action":"output","Package":"p","Output":"API server version: v1.36.3\n"}
 {"Action":"run","Package":"p","Test":"TestA"}
 {"Action":"pass","Package":"p","Test":"TestA/sub"}
 {"Action":"pass","Package":"p","Test":"TestA"}
@@ -28,7 +28,7 @@ func TestReport(t *testing.T) {
 	}{
 		{
 			name: "green", files: map[string]string{"integration.json": green, "unit-pkg.json": green}, ok: true,
-			want: []string{"integration tests: 2, against Kubernetes API server v1.36.3\n", "\n6 passed, 0 failed, 2 skipped\n"},
+			want: []string{"2 integration tests ran; API server version: v1.36.3\n", "\n6 passed, 0 failed, 2 skipped\n"},
 		},
 		{
 			name: "failed_test", want: []string{"\n3 passed, 1 failed, 1 skipped\n"},
