@@ -40,6 +40,8 @@ func get(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("request %s: %w", url, err)
 	}
+	// No kept connection: it would outlive the stack.
+	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
@@ -69,8 +68,9 @@ func (p *Project) newProcess(spec ServiceSpec) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolve binary %s: %w", spec.Binary, err)
 	}
-	if _, err := os.Stat(binary); err != nil {
-		return nil, fmt.Errorf("binary %s is missing: run `make build` first", binary)
+	spec.Binary = binary
+	if err := CheckBinaries([]ServiceSpec{spec}); err != nil {
+		return nil, err
 	}
 	admin, err := p.stack.ports.next()
 	if err != nil {

@@ -40,6 +40,10 @@ func (c *upCmd) Run(ctx context.Context) error {
 		fmt.Printf("already up (process %d)\n", pid)
 		return c.next()
 	}
+	// Before anything is started: the background process would say it late.
+	if err := stack.CheckBinaries(stack.Services(c.Bin)); err != nil {
+		return err
+	}
 	// A file of an earlier run must not look like readiness.
 	if err := os.Remove(stack.EnvPath(c.Dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove the earlier env file: %w", err)
@@ -146,6 +150,7 @@ func (c *upCmd) next() error {
 	fmt.Printf(`
   . %s              the environment of the running system
   kubectl apply -f docs/examples/job.yaml   run a Job of your own
+  make status                               what runs, and where
   make down                                 stop everything; logs stay in %s
 `, stack.EnvPath(c.Dir), filepath.Join(c.Dir, "logs"))
 	return nil
