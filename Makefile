@@ -27,7 +27,7 @@ UNIT_FLAGS := -race -shuffle=on -timeout=10m
 INTEGRATION_FLAGS := -race -count=1 -timeout=40m -tags=integration
 
 comma := ,
-say = @printf '\033[1m==> %s\033[0m\n' '$(1)'
+say = @printf '==> %s\n' '$(1)'
 
 ##@ Use
 
@@ -64,23 +64,23 @@ test: ## Run all tests: units, then integration on the real control plane and em
 	exit $$rc
 
 .PHONY: test-unit
-test-unit: $(TOOLS)/gotestsum ## Run the unit tests of every module with the race detector
+test-unit: test-tools ## Run the unit tests of every module with the race detector
 	@mkdir -p $(RUN)/test; rc=0; \
 	for m in $(MODULES); do \
-		printf '\033[1m==> unit tests of %s\033[0m\n' $$m; \
+		printf '==> unit tests of %s\n' $$m; \
 		(cd $$m && gotestsum --format=pkgname --format-hide-empty-pkg --hide-summary=skipped \
 			--jsonfile=$(RUN)/test/unit-$${m//\//-}.json -- $(UNIT_FLAGS) $(ARGS) ./...) || rc=1; \
 	done; exit $$rc
 
 .PHONY: test-integration
-test-integration: tools build-race $(RUN)/bin/rig $(TOOLS)/gotestsum ## Run the integration tests against race-built services
+test-integration: tools test-tools build-race $(RUN)/bin/rig ## Run the integration tests against race-built services
 	@mkdir -p $(RUN)/test; rc=0; \
 	for m in $(MODULES); do \
 		files=$$(cd $$m && grep -rlE '^//go:build .*\bintegration\b' --include='*_test.go' . || true); \
 		[ -n "$$files" ] || continue; \
 		packages=$$(dirname $$files | sort -u); \
 		tests=$$(cd $$m && grep -hoE '^func Test\w+\(t ' $$files | sed 's/func //; s/(t //' | sort -u | paste -sd '|'); \
-		printf '\033[1m==> integration tests of %s: real Kubernetes control plane and emulators\033[0m\n' $$m; \
+		printf '==> integration tests of %s: real Kubernetes control plane and emulators\n' $$m; \
 		with=; [ $$m = test ] || with="$(RUN)/bin/rig exec --dir $(RUN)/exec --tools $(TOOLS) --in $$m --"; \
 		(case $$m in test) cd test;; esac; $$with gotestsum --format=testname \
 			--jsonfile=$(RUN)/test/integration-$${m//\//-}.json -- $(INTEGRATION_FLAGS) -run "^($$tests)\$$" $(ARGS) $$packages) || rc=1; \
@@ -110,14 +110,14 @@ tools: ## Build the control plane and the proto tools once (minutes the first ti
 .PHONY: build
 build: $(RUN)/bin/rig ## Build the services and the rig into .run/bin
 	@for s in $(SERVICES); do \
-		printf '\033[1m==> build %s\033[0m\n' $$s; \
+		printf '==> build %s\n' $$s; \
 		go -C services/$$s build -ldflags '$(LDFLAGS)' -o $(RUN)/bin/$$s .; \
 	done
 
 .PHONY: build-race
 build-race: ## Build the services with the race detector into .run/bin-race
 	@for s in $(SERVICES); do \
-		printf '\033[1m==> build %s with the race detector\033[0m\n' $$s; \
+		printf '==> build %s with the race detector\n' $$s; \
 		go -C services/$$s build -race -ldflags '$(LDFLAGS)' -o $(RUN)/bin-race/$$s .; \
 	done
 
@@ -127,9 +127,9 @@ $(RUN)/bin/rig:
 	$(call say,build the rig)
 	@go -C test build -o $@ ./cmd/rig
 
-$(TOOLS)/gotestsum: tools/gotestsum/go.mod
-	$(call say,build gotestsum)
-	@go -C tools/gotestsum build -o $@ gotest.tools/gotestsum
+.PHONY: test-tools
+test-tools:
+	@tools/build.sh test
 
 .PHONY: lint-tools
 lint-tools:
@@ -148,7 +148,7 @@ gen: proto-tools ## Generate Go from the schemas
 
 .PHONY: tidy
 tidy: ## Tidy every module
-	@for m in $(MODULES); do printf '\033[1m==> tidy %s\033[0m\n' $$m; go -C $$m mod tidy; done
+	@for m in $(MODULES); do printf '==> tidy %s\n' $$m; go -C $$m mod tidy; done
 
 .PHONY: fmt
 fmt: ## Format all Go code
@@ -160,7 +160,7 @@ lint: lint-go lint-proto ## Lint Go and the schemas
 .PHONY: lint-go
 lint-go: lint-tools
 	@rc=0; for m in $(MODULES); do \
-		printf '\033[1m==> lint %s\033[0m\n' $$m; \
+		printf '==> lint %s\n' $$m; \
 		(cd $$m && golangci-lint run --config $(ROOT)/.golangci.yml ./...) || rc=1; \
 	done; exit $$rc
 
@@ -175,7 +175,7 @@ check: ## Check formatting, go vet, go.mod files and schemas: the quick part of 
 	$(call say,gofmt)
 	@test -z "$$(gofmt -l $(MODULES) | tee /dev/stderr)"
 	@rc=0; for m in $(MODULES); do \
-		printf '\033[1m==> vet and tidy %s\033[0m\n' $$m; \
+		printf '==> vet and tidy %s\n' $$m; \
 		go -C $$m vet -tags=integration ./... || rc=1; \
 		go -C $$m mod tidy -diff || rc=1; \
 	done; exit $$rc
