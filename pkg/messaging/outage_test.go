@@ -59,27 +59,29 @@ func TestSubscriber_ReadyWithoutMessages(t *testing.T) {
 	}
 }
 
-// TestSubscriber_ReturnsWhilePubSubIsAway: the last ack cannot be sent, and Run
-// must not wait for it for the client's minute.
-func TestSubscriber_ReturnsWhilePubSubIsAway(t *testing.T) {
+// TestSubscriber_ReturnsWhilePubSubHangs: the last ack cannot be sent, and Run
+// must wait for it neither for the client's minute nor for the whole budget.
+func TestSubscriber_ReturnsWhilePubSubHangs(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
+	fault := messagingtest.NewFault("Acknowledge")
+	b := newBench(t, fault)
+	release := make(chan struct{})
+	fault.Set(func(any) error { <-release; return nil }) // holds the server's lock: all of it hangs
+	defer close(release)
 	cfg := b.config()
-	cfg.ShutdownBudget = 20 * time.Millisecond
-	started := make(chan struct{})
-	s := b.subscribe(t, cfg, func(ctx context.Context, _ *resiliencyv1.JobEvent, _ messaging.Meta) error {
+	cfg.ShutdownBudget = time.Minute
+	started, finish := make(chan struct{}), make(chan struct{})
+	s := b.subscribe(t, cfg, func(context.Context, *resiliencyv1.JobEvent, messaging.Meta) error {
 		close(started)
-		<-ctx.Done()
-		return ctx.Err()
+		<-finish
+		return nil
 	})
 	b.put(t, event("e-1"))
 	receive(t, started, "the handler")
-	b.Stop()
-	if err := s.end(t); resilience.CategoryOf(err) != resilience.CategoryDependency {
+	s.stop()
+	close(finish)
+	if err := receive(t, s.done, "Run"); resilience.CategoryOf(err) != resilience.CategoryDependency {
 		t.Errorf("Run = %v, want a fault of Pub/Sub", err)
-	}
-	if err := b.Client.Close(); err != nil { // ends what still tries
-		t.Error(err)
 	}
 }
 

@@ -27,6 +27,8 @@ func (s *Subscriber) receive(pulled context.Context, run *session, m *pubsub.Mes
 	s.setError(nil)
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
+	run.inHand.Add(1)
+	defer run.inHand.Add(-1)
 	msg := s.raw(m)
 	// Both this function and a handler that comes back too late may settle it.
 	var once sync.Once

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
@@ -17,6 +18,8 @@ type session struct {
 	hard context.Context //nolint:containedctx // lives exactly as long as Run
 	// abandoned is closed when even handlers that ignore hard are given up.
 	abandoned chan struct{}
+	// inHand counts the messages that are not settled.
+	inHand atomic.Int64
 }
 
 // Run receives until ctx ends, however often Pub/Sub is away in between, and
@@ -74,9 +77,10 @@ func (s *Subscriber) enforceBudget(ctx context.Context, run *session, stop conte
 	}
 }
 
-// pull is one Receive. The client waits without limit for its callbacks and for
-// the last acks to be sent: the callbacks we end ourselves, and while Pub/Sub
-// does not answer we do not wait for the acks.
+// pull is one Receive. At shutdown the client waits without limit for its
+// callbacks, which we end ourselves, and for Pub/Sub to take the last acks; and
+// while Pub/Sub is away it does not even stop. So without work in hand it gets
+// flushGrace and is then left behind: the process is about to end.
 func (s *Subscriber) pull(ctx context.Context, run *session) error {
 	sub := s.client.Subscriber(s.cfg.Subscription)
 	sub.ReceiveSettings = pubsub.ReceiveSettings{
@@ -92,18 +96,28 @@ func (s *Subscriber) pull(ctx context.Context, run *session) error {
 	}()
 	select {
 	case err := <-ended:
-		return err
-	case <-run.abandoned:
+		return err //nolint:wrapcheck // Run wraps it
+	case <-ctx.Done():
+		return s.awaitFlush(run, ended)
 	}
-	timer := time.NewTimer(flushGrace)
-	defer timer.Stop()
-	select {
-	case err := <-ended:
-		return err
-	case <-timer.C:
-		return resilience.Dependency(dependency, fmt.Errorf("stop receiving from %s: Pub/Sub took no acks for %s after the budget",
-			s.cfg.Subscription, flushGrace))
+}
+
+func (s *Subscriber) awaitFlush(run *session, ended <-chan error) error {
+	const tick = 50 * time.Millisecond
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for idle := time.Duration(0); idle < flushGrace; {
+		select {
+		case <-ended: // an error of the stream is no news any more
+			return nil
+		case <-ticker.C:
+			if idle += tick; run.inHand.Load() > 0 {
+				idle = 0
+			}
+		}
 	}
+	return resilience.Dependency(dependency, fmt.Errorf("stop receiving from %s: Pub/Sub did not take the last acks within %s",
+		s.cfg.Subscription, flushGrace))
 }
 
 // sleep waits for d; false when ctx ended first.

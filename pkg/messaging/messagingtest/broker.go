@@ -85,6 +85,17 @@ func (b *Broker) Acks(messageID string) int { return b.Server.Message(messageID)
 // Deliveries is how often the message was delivered, over all subscriptions.
 func (b *Broker) Deliveries(messageID string) int { return b.Server.Message(messageID).Deliveries }
 
+// Nacks is how often the message was nacked, over all subscriptions.
+func (b *Broker) Nacks(messageID string) int {
+	n := 0
+	for _, m := range b.Server.Message(messageID).Modacks {
+		if m.AckDeadline == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // Next pulls one message of the subscription and acks it; it waits until there
 // is one or ctx is done.
 func (b *Broker) Next(ctx context.Context, t testing.TB, subscription string) *pubsubpb.PubsubMessage {
