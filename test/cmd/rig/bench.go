@@ -1,0 +1,18 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/envision/resiliency/test/bench"
+)
+
+type benchCmd struct {
+	Dir   string `default:".run/bench" help:"Run directory; the report is report.json in it."`
+	Tools string `default:".tools/bin" help:"Programs that make tools built."`
+}
+
+// Run measures everything.
+func (c *benchCmd) Run(ctx context.Context) error {
+	return bench.Run(ctx, bench.Options{Dir: c.Dir, ToolsDir: c.Tools, Out: os.Stdout})
+}

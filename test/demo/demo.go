@@ -1,0 +1,97 @@
+// Package demo shows the whole system at work on one machine: real Kubernetes
+// Jobs of several kinds run through the services, and every record is compared
+// with what happened. It fails if anything is wrong or lost.
+//
+// It only drives and compares; what runs is package stack's affair, and what is
+// right is package drive's.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"cloud.google.com/go/firestore"
+
+	"github.com/envision/resiliency/test/drive"
+	"github.com/envision/resiliency/test/stack"
+)
+
+// Options say where the demo runs and how big it is.
+type Options struct {
+	// Dir is the run directory; the report is Dir/report.json.
+	Dir string
+	// ToolsDir holds the control plane's programs, BinDir the services'.
+	ToolsDir, BinDir string
+	// Jobs is how many Jobs are run; 200 is the full demo.
+	Jobs int
+	// Out takes the progress and the table.
+	Out io.Writer
+}
+
+// patience is how long records may trail the end of the last Job.
+const patience = 60 * time.Second
+
+// ErrNotRight says that a record was wrong or a job was lost.
+var ErrNotRight = errors.New("the records do not tell what happened")
+
+// Run runs the demo and returns nil only if every record is right.
+func Run(ctx context.Context, o Options) (err error) {
+	begun := time.Now()
+	s, err := stack.Start(ctx, stack.Options{Dir: o.Dir, ToolsDir: o.ToolsDir, Out: o.Out})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	fmt.Fprintf(o.Out, "Kubernetes %s, Firestore and Pub/Sub emulators are up; starting the services\n", s.ServerVersion())
+
+	p, err := s.NewProject(ctx, "demo")
+	if err != nil {
+		return err
+	}
+	if _, err := p.StartServices(ctx, stack.Services(o.BinDir)...); err != nil {
+		return err
+	}
+	client, err := p.Firestore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
+
+	report, err := play(ctx, s, p, client, o)
+	if err != nil {
+		return err
+	}
+	report.Seconds = time.Since(begun).Seconds()
+	path := filepath.Join(o.Dir, "report.json")
+	if err := report.Write(path); err != nil {
+		return err
+	}
+	fmt.Fprintln(o.Out)
+	report.Print(o.Out)
+	fmt.Fprintf(o.Out, "report: %s, logs: %s\n", path, filepath.Join(o.Dir, "logs"))
+	if !report.Right() {
+		return fmt.Errorf("%w: %s", ErrNotRight, report.Summary())
+	}
+	return nil
+}
+
+// play runs all Jobs to their ends and waits for the records.
+func play(ctx context.Context, s *stack.Stack, p *stack.Project, client *firestore.Client, o Options) (*drive.Report, error) {
+	driver, err := drive.New(ctx, s.Kube(), drive.Plan{
+		Namespace: p.Namespace, Prefix: "demo", Scenarios: drive.Standard(o.Jobs),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer driver.Close()
+	stop := show(ctx, o.Out, driver, client)
+	defer stop()
+	if err := driver.Play(ctx); err != nil {
+		return nil, err
+	}
+	return driver.Settle(ctx, client, patience)
+}

@@ -1,0 +1,131 @@
+package drive
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestStandard_adds_up(t *testing.T) {
+	t.Parallel()
+	for _, jobs := range []int{200, 2000, 333} {
+		sum := 0
+		for _, s := range Standard(jobs) {
+			sum += s.Jobs
+			if jobs == 200 && s.Jobs < 20 {
+				t.Errorf("scenario %s has %d jobs, fewer than 20", s.Name, s.Jobs)
+			}
+		}
+		if sum != jobs {
+			t.Errorf("%d jobs asked for, %d planned", jobs, sum)
+		}
+	}
+}
+
+func TestInterleave_deals_evenly(t *testing.T) {
+	t.Parallel()
+	scenarios := Standard(200)
+	plan := interleave("p", scenarios)
+	names := map[string]bool{}
+	half := map[string]int{}
+	for i, p := range plan {
+		names[p.name] = true
+		if i < len(plan)/2 {
+			half[p.scenario.Name]++
+		}
+	}
+	if len(names) != 200 {
+		t.Fatalf("%d different names for 200 jobs", len(names))
+	}
+	for _, s := range scenarios {
+		if got := half[s.Name]; got < s.Jobs/2-1 || got > s.Jobs/2+1 {
+			t.Errorf("%d of %d jobs of %s come in the first half", got, s.Jobs, s.Name)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	p := planned{name: "j", scenario: &Scenario{Expected: Failed, Cause: "OOM"}}
+	fact := Fact{UID: "u", State: Failed}
+	right := record{state: Failed, cause: "OOM", uid: "u", attempt: 1}
+	cases := []struct {
+		name    string
+		fact    Fact
+		record  record
+		missing bool
+		want    string
+		says    string
+	}{
+		{"as declared", fact, right, false, "correct", ""},
+		{"no record", fact, record{}, true, "lost", "no record"},
+		{"not ended", fact, record{state: "RUNNING", uid: "u", attempt: 1}, false, "lost", "RUNNING"},
+		{"no state", fact, record{}, false, "lost", "still says"},
+		{"another end", fact, record{state: Succeeded, cause: "OOM", uid: "u", attempt: 1}, false, "wrong", "the record says SUCCEEDED"},
+		{"the scenario did not play", Fact{UID: "u", State: Succeeded}, right, false, "wrong", "Kubernetes says SUCCEEDED"},
+		{"another Job", fact, record{state: Failed, cause: "OOM", uid: "v", attempt: 1}, false, "wrong", "uid"},
+		{"another attempt", fact, record{state: Failed, cause: "OOM", uid: "u", attempt: 2}, false, "wrong", "attempt 2"},
+		{"another cause", fact, record{state: Failed, cause: "APP_EXIT", uid: "u", attempt: 1}, false, "wrong", "APP_EXIT"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			verdict, problem := judge(p, c.fact, c.record, !c.missing)
+			if verdict != c.want || !strings.Contains(problem, c.says) {
+				t.Errorf("%s (%s), want %s (%s)", verdict, problem, c.want, c.says)
+			}
+		})
+	}
+}
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	scenarios := []Scenario{{Name: "a", Expected: Succeeded}, {Name: "b", Expected: Failed}}
+	r := newReport(scenarios)
+	r.add(planned{&scenarios[0], "a-1"}, "correct", "")
+	if !r.Right() {
+		t.Error("one correct job of one is not right")
+	}
+	r.add(planned{&scenarios[1], "b-1"}, "wrong", "because")
+	r.add(planned{&scenarios[1], "b-2"}, "lost", "no record")
+	if r.Right() {
+		t.Error("a wrong and a lost job are right")
+	}
+	path := filepath.Join(t.TempDir(), "new", "report.json")
+	if err := r.Write(path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"jobs": 3.0, "correct": 1.0, "wrong": 1.0, "lost": 1.0, "seconds": 0.0,
+		"scenarios": []any{
+			map[string]any{"name": "a", "jobs": 1.0, "expected": "SUCCEEDED", "correct": 1.0},
+			map[string]any{"name": "b", "jobs": 2.0, "expected": "FAILED", "correct": 0.0},
+		},
+		"problems": []any{
+			map[string]any{"job_id": "b-1", "verdict": "wrong", "problem": "because"},
+			map[string]any{"job_id": "b-2", "verdict": "lost", "problem": "no record"},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("report.json (-want +got):\n%s", diff)
+	}
+	var out strings.Builder
+	r.Print(&out)
+	for _, s := range []string{"3 jobs: 1 correct, 1 wrong, 1 lost", "wrong b-1: because", "lost b-2: no record"} {
+		if !strings.Contains(out.String(), s) {
+			t.Errorf("the table lacks %q:\n%s", s, out.String())
+		}
+	}
+}
