@@ -21,8 +21,9 @@ type Result struct {
 	Before, After *job.Record
 	// Revision is that of After.
 	Revision int64
-	// Entries are the outbox entries committed with the change: they are to be
-	// published now, and the sweep finds those that are not.
+	// Entries are the outbox entries committed with the change, and those of an
+	// earlier one whose commit had been in doubt: they are to be published now,
+	// and the sweep finds those that are not.
 	Entries []Entry
 	// Tries is how many commits were made; 0 when nothing had to be written.
 	Tries int
@@ -66,25 +67,30 @@ const (
 
 func (s *Store) compareAndSet(ctx context.Context, o *job.Observation) (Result, error) {
 	pause := gax.Backoff{Initial: firstPause, Max: longestPause, Multiplier: 2}
-	var tried *change
+	tried, _ := s.doubts.Get(o.JobID) // of an earlier claim, or of this one's earlier delivery
+	var own *change
 	for try := 1; ; try++ {
 		current, err := s.current(ctx, o.JobID)
 		if err != nil {
 			return Result{}, err
 		}
+		s.doubts.Remove(o.JobID)
 		if tried != nil && tried.isIn(current) {
+			own, tried = tried, nil
 			s.metrics.ownCommits.Inc()
-			return tried.result, nil
 		}
 		next, err := s.plan(current, o)
-		if err != nil || !next.result.Outcome.Changed() {
-			return next.result, err
+		if err != nil {
+			return Result{}, err
+		}
+		if !next.result.Outcome.Changed() {
+			return own.explains(o, next.result), nil
 		}
 		next.result.Tries = try
 		err = s.commit(ctx, next)
 		if err == nil {
 			s.metrics.tries.Observe(float64(try))
-			return next.result, nil
+			return own.addTo(next.result), nil
 		}
 		if !errors.Is(err, errConflict) {
 			return Result{}, err
@@ -134,6 +140,9 @@ func (s *Store) commit(ctx context.Context, c *change) error {
 	if err != nil {
 		// Whatever went wrong, what we knew of the document may be old.
 		s.cache.drop(c.next.record.JobID)
+		if !errors.Is(err, errConflict) && !resilience.IsPermanent(err) {
+			s.doubts.Add(c.next.record.JobID, c)
+		}
 		return fmt.Errorf("commit record %s: %w", c.next.record.JobID, err)
 	}
 	c.next.updateTime = at

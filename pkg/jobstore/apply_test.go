@@ -239,22 +239,79 @@ func TestApply_FindsItsOwnCommit(t *testing.T) {
 	}
 }
 
-// The commit was carried out but its answer never came. The claim comes again.
-func TestApply_AmbiguousCommitIsADuplicateNextTime(t *testing.T) {
+// The commit was carried out but its answer never came, then the claim comes
+// again: to the process that made it, or to another one.
+func TestApply_UnansweredCommit(t *testing.T) {
+	t.Parallel()
+	unanswered := func(db *memory) *Store {
+		db.onCommit = func(int) fault { return fault{err: status.Error(codes.DeadlineExceeded, "late"), done: true} }
+		s := testStore(db)
+		_, err := s.Apply(t.Context(), claim(job.StateRunning, 1))
+		if resilience.CategoryOf(err) != resilience.CategoryDependency || resilience.DependencyOf(err) != dependencyName {
+			t.Fatalf("error %v is no fault of Firestore", err)
+		}
+		db.onCommit = nil
+		return s
+	}
+	other := claim(job.StateRunning, 1)
+	other.EventID, other.Source = "e-other", 2
+	cases := []struct {
+		name    string
+		claim   *job.Observation
+		writer  string
+		outcome job.Outcome
+		entries string
+	}{
+		{"same_claim_same_process", claim(job.StateRunning, 1), "w1", job.OutcomeApplied, "[j-1]"},
+		{"same_fact_of_another_source", other, "w1", job.OutcomeDuplicate, "[j-1]"},
+		{"next_claim_same_process", claim(job.StateSucceeded, 2), "w1", job.OutcomeApplied, "[j-1 j-2]"},
+		{"same_claim_other_process", claim(job.StateRunning, 1), "w2", job.OutcomeDuplicate, "[]"},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			db := newMemory()
+			s := unanswered(db)
+			if tc.writer != "w1" {
+				s = testStore(db, WithWriter(tc.writer))
+			}
+			r := mustApply(t, s, tc.claim)
+			ids := []string{}
+			for _, e := range r.Entries {
+				ids = append(ids, e.ID)
+			}
+			if r.Outcome != tc.outcome || fmt.Sprint(ids) != tc.entries {
+				t.Errorf("%s with entries %v, want %s with %s", r.Outcome, ids, tc.outcome, tc.entries)
+			}
+			if s.doubts.Len() != 0 {
+				t.Errorf("%d changes are still in doubt", s.doubts.Len())
+			}
+			if again := mustApply(t, s, tc.claim); again.Outcome != job.OutcomeDuplicate || len(again.Entries) != 0 {
+				t.Errorf("once more: %+v", again)
+			}
+		})
+	}
+}
+
+// While Firestore stays away, what is in doubt stays known.
+func TestApply_DoubtOutlastsFailedReads(t *testing.T) {
 	t.Parallel()
 	db := newMemory()
-	db.onCommit = func(int) fault { return fault{err: status.Error(codes.DeadlineExceeded, "late"), done: true} }
+	db.onCommit = func(int) fault { return fault{err: status.Error(codes.Unavailable, "down"), done: true} }
+	db.onGet = func(n int) error {
+		if n == 2 {
+			return status.Error(codes.Unavailable, "down")
+		}
+		return nil
+	}
 	s := testStore(db)
-	_, err := s.Apply(t.Context(), claim(job.StateRunning, 1))
-	if resilience.CategoryOf(err) != resilience.CategoryDependency || resilience.DependencyOf(err) != dependencyName {
-		t.Fatalf("error %v is no fault of Firestore", err)
+	for range 2 {
+		if _, err := s.Apply(t.Context(), claim(job.StateRunning, 1)); err == nil {
+			t.Fatal("no error")
+		}
 	}
-	db.onCommit = nil
-	if r := mustApply(t, s, claim(job.StateRunning, 1)); r.Outcome != job.OutcomeDuplicate || r.Revision != 1 {
-		t.Errorf("second time: %+v", r)
-	}
-	if got := db.ids(collectionOutbox); len(got) != 1 {
-		t.Errorf("outbox %v, want the one entry for the sweep", got)
+	if r := mustApply(t, s, claim(job.StateRunning, 1)); r.Outcome != job.OutcomeApplied || len(r.Entries) != 1 {
+		t.Errorf("result %+v, want the change with its entry", r)
 	}
 }
 

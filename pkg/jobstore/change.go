@@ -3,6 +3,7 @@ package jobstore
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/envision/resiliency/pkg/job"
@@ -11,6 +12,7 @@ import (
 
 // change is one commit to be made: from one stored record to the next.
 type change struct {
+	claim  *job.Observation
 	next   *entry
 	writes []write
 	result Result
@@ -25,7 +27,7 @@ func (s *Store) plan(current *entry, o *job.Observation) (*change, error) {
 	}
 	after := new(*before)
 	outcome := after.Apply(o)
-	c := &change{result: Result{
+	c := &change{claim: o, result: Result{
 		Outcome: outcome, Before: before, After: after, Revision: current.meta.Revision,
 	}}
 	if !outcome.Changed() {
@@ -74,6 +76,23 @@ func (c *change) isIn(current *entry) bool {
 		current.meta.Revision == c.next.meta.Revision &&
 		current.meta.UpdatedBy == c.next.meta.UpdatedBy &&
 		current.record.Equal(c.next.record)
+}
+
+// explains is the result of a claim that changes nothing: if that is because
+// this very change is of the same fact, what the change did.
+func (c *change) explains(o *job.Observation, r Result) Result {
+	if c != nil && c.claim.EventID == o.EventID {
+		return c.result
+	}
+	return c.addTo(r)
+}
+
+// addTo adds the entries of a change that turned out to be committed.
+func (c *change) addTo(r Result) Result {
+	if c != nil {
+		r.Entries = slices.Concat(c.result.Entries, r.Entries)
+	}
+	return r
 }
 
 // check refuses what Firestore could not take, or would take as something else.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/firestore"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/envision/resiliency/pkg/job"
 )
@@ -17,7 +18,14 @@ type Store struct {
 	cache   *cache
 	locks   *keyLocks
 	metrics *storeMetrics
+	// doubts are changes by job id whose commit was not answered: if it was made
+	// all the same, the next claim about the job finds out, and what it put into
+	// the outbox goes out at once and not with the next sweep.
+	doubts *lru.Cache[string, *change]
 }
+
+// maxDoubts bounds the changes in doubt: more than can be in hand at once.
+const maxDoubts = 1024
 
 // New returns a store on a Firestore client, which stays the caller's to close.
 func New(client *firestore.Client, opts ...Option) *Store {
@@ -29,8 +37,10 @@ func newStore(b backend, opts ...Option) *Store {
 	for _, opt := range opts {
 		opt(&set)
 	}
+	doubts, _ := lru.New[string, *change](maxDoubts) // fails only for a size of 0
 	return &Store{
 		settings: set,
+		doubts:   doubts,
 		db:       newObserved(b, set.timeout, set.now, set.registerer),
 		cache:    newCache(set.cacheSize, set.cacheAge, set.now),
 		locks:    newKeyLocks(),
