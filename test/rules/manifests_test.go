@@ -1,0 +1,156 @@
+package rules
+
+import (
+	"bytes"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/kubernetes/scheme"
+)
+
+// manifest is one object of a file under deploy/.
+type manifest struct {
+	file   string
+	object runtime.Object
+}
+
+// manifests decodes every manifest, strictly: an unknown or misspelt field fails.
+func manifests(t *testing.T) []manifest {
+	t.Helper()
+	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	var all []manifest
+	for _, name := range files(t) {
+		if !strings.HasPrefix(name, "deploy/") || filepath.Ext(name) != ".yaml" || filepath.Base(name) == "kustomization.yaml" {
+			continue
+		}
+		for doc := range bytes.SplitSeq(read(t, name), []byte("\n---\n")) {
+			object, _, err := decoder.Decode(doc, nil, nil)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			all = append(all, manifest{name, object})
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("deploy/ has no manifest")
+	}
+	return all
+}
+
+// podSpec returns the pods that an object makes, or nil.
+func podSpec(object runtime.Object) *corev1.PodSpec {
+	switch o := object.(type) {
+	case *appsv1.Deployment:
+		return &o.Spec.Template.Spec
+	case *batchv1.Job:
+		return &o.Spec.Template.Spec
+	case *batchv1.CronJob:
+		return &o.Spec.JobTemplate.Spec.Template.Spec
+	default:
+		return nil
+	}
+}
+
+// What Pod Security calls restricted, and no token where none is needed.
+func TestManifests_make_restricted_pods(t *testing.T) {
+	t.Parallel()
+	for _, m := range manifests(t) {
+		spec := podSpec(m.object)
+		if spec == nil {
+			continue
+		}
+		s := spec.SecurityContext
+		if s == nil || s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.SeccompProfile == nil ||
+			s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
+			t.Errorf("%s: pods must run as non-root with the runtime's seccomp profile", m.file)
+		}
+		if spec.HostNetwork || spec.HostPID || spec.HostIPC {
+			t.Errorf("%s: pods share something of the host", m.file)
+		}
+		if spec.AutomountServiceAccountToken == nil {
+			t.Errorf("%s: say whether pods get a token of the API server", m.file)
+		}
+		for _, v := range spec.Volumes {
+			if v.HostPath != nil {
+				t.Errorf("%s: volume %s is a path of the host", m.file, v.Name)
+			}
+		}
+		for _, c := range spec.Containers {
+			checkContainer(t, m.file, c)
+		}
+	}
+}
+
+func checkContainer(t *testing.T, file string, c corev1.Container) {
+	t.Helper()
+	s := c.SecurityContext
+	if s == nil || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation ||
+		s.ReadOnlyRootFilesystem == nil || !*s.ReadOnlyRootFilesystem ||
+		s.Capabilities == nil || !slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}) || len(s.Capabilities.Add) > 0 {
+		t.Errorf("%s: container %s can do more than it needs", file, c.Name)
+	}
+	if c.Resources.Requests.Cpu().IsZero() || c.Resources.Requests.Memory().IsZero() || c.Resources.Limits.Memory().IsZero() {
+		t.Errorf("%s: container %s needs requests for CPU and memory and a limit for memory", file, c.Name)
+	}
+}
+
+// A service that cannot be probed is restarted too late or too soon, and one
+// that gets less time than its shutdown budget is cut off in its work.
+func TestManifests_of_services_are_probed_and_may_finish(t *testing.T) {
+	t.Parallel()
+	const budget = 20 // seconds, the default of SHUTDOWN_BUDGET
+	seen := map[string]bool{}
+	for _, m := range manifests(t) {
+		d, ok := m.object.(*appsv1.Deployment)
+		service := "services/" + strings.Split(m.file, "/")[1]
+		if !ok || !exists(service) {
+			continue
+		}
+		seen[service] = true
+		spec := d.Spec.Template.Spec
+		if grace := spec.TerminationGracePeriodSeconds; grace == nil || *grace <= budget {
+			t.Errorf("%s: pods get less time to end than the shutdown budget of %d s", m.file, budget)
+		}
+		for _, c := range spec.Containers {
+			for name, probe := range map[string]*corev1.Probe{"/livez": c.LivenessProbe, "/readyz": c.ReadinessProbe} {
+				if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != name {
+					t.Errorf("%s: container %s is not probed at %s", m.file, c.Name, name)
+				}
+			}
+		}
+	}
+	for _, dir := range services(t) {
+		if !seen[dir] {
+			t.Errorf("%s has no Deployment under deploy/", dir)
+		}
+	}
+}
+
+func TestManifests_grant_no_wildcards(t *testing.T) {
+	t.Parallel()
+	for _, m := range manifests(t) {
+		var rules []rbacv1.PolicyRule
+		switch o := m.object.(type) {
+		case *rbacv1.ClusterRole:
+			rules = o.Rules
+		case *rbacv1.Role:
+			rules = o.Rules
+		case *rbacv1.ClusterRoleBinding:
+			t.Errorf("%s: binds in the whole cluster", m.file)
+		}
+		for _, r := range rules {
+			if slices.Contains(slices.Concat(r.APIGroups, r.Resources, r.Verbs), "*") {
+				t.Errorf("%s: grants *", m.file)
+			}
+		}
+	}
+}
