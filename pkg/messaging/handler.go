@@ -80,7 +80,16 @@ func protoDecoder[M proto.Message](handler Handler[M]) decoder {
 	}
 }
 
-// undecodable tells a message that no handler saw from one that it refused.
+// Undecodable marks err as permanent and has the message counted as undecodable,
+// for handlers that do a part of the decoding themselves. nil stays nil.
+func Undecodable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return undecodable{err}
+}
+
+// undecodable tells a message that could not be read from one that was refused.
 type undecodable struct{ err error }
 
 func (u undecodable) Error() string { return u.err.Error() }

@@ -16,7 +16,7 @@ const (
 	OutcomeNacked = "nacked"
 	// OutcomeDeadLettered: a permanent error of the handler, moved to the dead letters.
 	OutcomeDeadLettered = "dead_lettered"
-	// OutcomeUndecodable: moved to the dead letters before any handler saw it.
+	// OutcomeUndecodable: could not be read, moved to the dead letters.
 	OutcomeUndecodable = "undecodable"
 	// OutcomeNotForUs: a replay meant for another subscription, acked.
 	OutcomeNotForUs = "not_for_us"

@@ -163,11 +163,13 @@ func (s *Subscriber) settle(m *pubsub.Message, msg RawMessage, v verdict) {
 		line = s.log.Error()
 	}
 	line = logAttributes(line.Str("message_id", msg.MessageID).Int("delivery_attempt", msg.DeliveryAttempt), msg.Attributes)
+	if v.outcome != OutcomeNotForUs {
+		line = line.Str("category", string(resilience.CategoryOf(v.err)))
+	}
 	if name := resilience.DependencyOf(v.err); name != "" {
 		line = line.Str("dependency", name)
 	}
 	line.Str("outcome", v.outcome).
-		Str("category", string(resilience.CategoryOf(v.err))).
 		Str("error", Cut(v.err.Error(), MaxAttributeValue)).
 		Msg("message not handled")
 }

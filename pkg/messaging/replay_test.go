@@ -3,6 +3,7 @@ package messaging_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
@@ -87,15 +88,19 @@ func TestNewRawSubscriber_PermanentIsMovedAsItIs(t *testing.T) {
 	cfg := b.config()
 	cfg.Subscription = topology.SubscriptionJobLogEntriesStatusUpdater
 	run(t, messaging.NewRawSubscriber(b.Client, b.publisher, cfg, func(context.Context, messaging.RawMessage) error {
-		return resilience.Permanent(errors.New("no JSON"))
+		return fmt.Errorf("log entry: %w", messaging.Undecodable(errors.New("no JSON")))
 	}, b.reg, b.logger()))
 	id := b.Put(t, topology.TopicJobLogEntries, []byte("{broken"), map[string]string{"logging.googleapis.com/timestamp": "now"})
 	letter := b.letter(t)
-	if string(letter.GetData()) != "{broken" || letter.GetAttributes()["dead_letter_reason"] != "no JSON" ||
+	if string(letter.GetData()) != "{broken" || letter.GetAttributes()["dead_letter_reason"] != "log entry: no JSON" ||
+		letter.GetAttributes()["dead_letter_category"] != "permanent" ||
 		letter.GetAttributes()["dead_letter_subscription"] != topology.SubscriptionJobLogEntriesStatusUpdater {
 		t.Errorf("letter %v", letter)
 	}
 	b.acked(t, id)
+	if n := b.received(t, "undecodable"); n != 1 || messaging.Undecodable(nil) != nil {
+		t.Errorf("%d counted as undecodable", n)
+	}
 }
 
 func TestNewSubscriber_WithoutPublisherNacks(t *testing.T) {

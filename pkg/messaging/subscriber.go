@@ -43,7 +43,8 @@ type Config struct {
 	// Subscription is the ID of the subscription, one of package topology.
 	Subscription string
 	// MaxOutstanding is how many messages may be in hand, waiting ones
-	// included: where the pull stops. 256 by default.
+	// included: where the pull stops. 256 by default. Acks go out every 100 ms,
+	// so no more than ten times as many are handled in a second.
 	MaxOutstanding int
 	// MaxOutstandingBytes is the same for their size; 64 MiB by default.
 	MaxOutstandingBytes int
