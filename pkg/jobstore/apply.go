@@ -75,8 +75,8 @@ func (s *Store) compareAndSet(ctx context.Context, o *job.Observation) (Result, 
 			return Result{}, err
 		}
 		s.doubts.Remove(o.JobID)
-		if tried != nil && tried.isIn(current) {
-			own, tried = tried, nil
+		if own == nil && tried.isIn(current) {
+			own = tried
 			s.metrics.ownCommits.Inc()
 		}
 		next, err := s.plan(current, o)

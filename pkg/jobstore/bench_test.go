@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/firestore"
+	"github.com/google/uuid"
 
 	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/jobstore"
@@ -27,7 +28,7 @@ func BenchmarkApply(b *testing.B) {
 }
 
 func benchClient(b *testing.B) *firestore.Client {
-	c, err := firestore.NewClient(context.Background(), "bench")
+	c, err := jobstore.NewClient(context.Background(), "bench-"+uuid.NewString()[:8], "")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func writesOf(current *entry, c *change) []write {
 // process claims about one job are applied one after another, so revision and
 // writer name one commit.
 func (c *change) isIn(current *entry) bool {
-	return current.record != nil &&
+	return c != nil && current.record != nil &&
 		current.meta.Revision == c.next.meta.Revision &&
 		current.meta.UpdatedBy == c.next.meta.UpdatedBy &&
 		current.record.Equal(c.next.record)

@@ -121,5 +121,5 @@ func timeField(t time.Time) any {
 func ShardOf(jobID string, shards int) int64 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(jobID)) // a hash never fails
-	return int64(h.Sum32() % uint32(max(shards, 1)))
+	return int64(h.Sum32()) % int64(max(shards, 1))
 }

@@ -288,6 +288,8 @@ func TestEmulator_BeatPingAndDelete(t *testing.T) {
 
 // An emulator that is not there is Firestore's fault and takes no longer than
 // the time limit.
+//
+//nolint:paralleltest // sets the environment
 func TestEmulator_AbsentIsADependency(t *testing.T) {
 	c := func() *firestore.Client {
 		t.Setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")

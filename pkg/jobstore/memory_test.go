@@ -34,6 +34,8 @@ type fault struct {
 	done bool
 	// before runs first: what others do meanwhile.
 	before func()
+	// hang waits for the deadline.
+	hang bool
 }
 
 func newMemory() *memory {
@@ -74,6 +76,9 @@ func (m *memory) commit(ctx context.Context, writes []write) (time.Time, error) 
 	}
 	if f.before != nil {
 		f.before()
+	}
+	if f.hang {
+		<-ctx.Done()
 	}
 	if f.err != nil && !f.done {
 		return time.Time{}, f.err

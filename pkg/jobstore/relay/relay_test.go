@@ -127,6 +127,15 @@ func once(entries []jobstore.Entry) map[string]int {
 	return want
 }
 
+// elapse lets time pass on the clock of a synctest bubble; nobody waits for it.
+func elapse(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the bubble's clock
+
+// settle lets time pass and then everything happen that is due by then.
+func settle(d time.Duration) {
+	elapse(d)
+	synctest.Wait()
+}
+
 type bench struct {
 	*Relay
 	outbox *outbox
@@ -176,8 +185,7 @@ func TestRelay_SendsAtOnceAndDeletesTogether(t *testing.T) {
 		if diff := cmp.Diff(once(all), b.broker.total()); diff != "" {
 			t.Errorf("sent without a wait (-want +got):\n%s", diff)
 		}
-		time.Sleep(time.Second) // of the bubble's clock
-		synctest.Wait()
+		settle(time.Second)
 		if left := b.outbox.ids(); len(left) != 0 {
 			t.Errorf("left in the outbox: %v", left)
 		}
@@ -202,8 +210,7 @@ func TestRelay_OfferNeverBlocks(t *testing.T) {
 			t.Errorf("%v left for lack of room, want 5", got)
 		}
 		close(gate)
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
+		settle(2 * time.Minute)
 		if diff := cmp.Diff(once(all), b.broker.total()); diff != "" {
 			t.Errorf("after the sweep (-want +got):\n%s", diff)
 		}
@@ -224,8 +231,7 @@ func TestRelay_SweepSendsWhatAnOutageLeft(t *testing.T) {
 		}
 		all := b.outbox.commit(entries(20, time.Now())...)
 		b.Offer(all)
-		time.Sleep(5 * time.Minute)
-		synctest.Wait()
+		settle(5 * time.Minute)
 		if n := len(b.broker.total()); n != 0 || len(b.outbox.ids()) != 20 || b.left(leftFailed) != 20 {
 			t.Errorf("sent %d, %d in the outbox, %v failed", n, len(b.outbox.ids()), b.left(leftFailed))
 		}
@@ -233,8 +239,7 @@ func TestRelay_SweepSendsWhatAnOutageLeft(t *testing.T) {
 			t.Errorf("oldest entry is said to be %v s old", oldest)
 		}
 		up.Store(true)
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
+		settle(2 * time.Minute)
 		if diff := cmp.Diff(once(all), b.broker.total()); diff != "" || len(b.outbox.ids()) != 0 {
 			t.Errorf("in the outbox %v; sent (-want +got):\n%s", b.outbox.ids(), diff)
 		}
@@ -284,10 +289,9 @@ func TestRelay_SweepLeavesWhatIsInHand(t *testing.T) {
 		b.broker.answer = func(context.Context, string) error { <-gate; return nil }
 		all := b.outbox.commit(entries(3, time.Now())...)
 		b.Offer(all)
-		time.Sleep(10 * time.Minute)
+		settle(10 * time.Minute)
 		close(gate)
-		time.Sleep(10 * time.Minute)
-		synctest.Wait()
+		settle(10 * time.Minute)
 		if diff := cmp.Diff(once(all), b.broker.total()); diff != "" {
 			t.Errorf("sent (-want +got):\n%s", diff)
 		}
@@ -306,8 +310,7 @@ func TestRelay_RefusedForGoodLeavesTheOutbox(t *testing.T) {
 			return nil
 		}
 		b.Offer(b.outbox.commit(entries(3, time.Now())...))
-		time.Sleep(time.Second)
-		synctest.Wait()
+		settle(time.Second)
 		if left := b.outbox.ids(); len(left) != 0 || testutil.ToFloat64(b.metrics.refused) != 1 {
 			t.Errorf("left %v, refused %v", left, testutil.ToFloat64(b.metrics.refused))
 		}
@@ -323,12 +326,11 @@ func TestRelay_DeleteThatFailsIsSweptAgain(t *testing.T) {
 		b.outbox.deleteErr = errors.New("down")
 		b.outbox.mu.Unlock()
 		b.Offer(b.outbox.commit(entries(2, time.Now())...))
-		time.Sleep(time.Second)
+		settle(time.Second)
 		b.outbox.mu.Lock()
 		b.outbox.deleteErr = nil
 		b.outbox.mu.Unlock()
-		time.Sleep(2 * time.Minute)
-		synctest.Wait()
+		settle(2 * time.Minute)
 		want := map[string]int{"id-0000": 2, "id-0001": 2} // a repeat, under the same ids
 		if diff := cmp.Diff(want, b.broker.total()); diff != "" || len(b.outbox.ids()) != 0 {
 			t.Errorf("left %v; sent (-want +got):\n%s", b.outbox.ids(), diff)
@@ -344,7 +346,7 @@ func TestRelay_EndSendsWhatIsQueued(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, Config{Workers: 1})
-		b.broker.answer = func(context.Context, string) error { time.Sleep(10 * time.Millisecond); return nil }
+		b.broker.answer = func(context.Context, string) error { elapse(10 * time.Millisecond); return nil }
 		all := b.outbox.commit(entries(50, time.Now())...)
 		b.Offer(all)
 		b.end(t)

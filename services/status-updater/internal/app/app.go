@@ -71,7 +71,7 @@ func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, er
 	p := &parts{}
 	p.publisher = messaging.NewPublisher(broker, messaging.PublisherConfig{}, rt.Registry, rt.Log)
 	rt.Defer("publisher", func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), budget.publisher)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), budget.publisher)
 		defer cancel()
 		return p.publisher.Close(ctx)
 	})
@@ -99,25 +99,34 @@ func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, er
 
 // require makes the process end with a plain sentence when it could not work.
 func (p *parts) require(ctx context.Context, rt *service.Runtime) error {
-	if err := rt.Require(ctx, "Firestore",
-		"Check that the database exists and that this service may read and write it (roles/datastore.user), or set FIRESTORE_EMULATOR_HOST.",
-		func(ctx context.Context) error { return p.store.Ping(ctx, 0) },
-	); err != nil {
-		return fmt.Errorf("start-up check: %w", err)
-	}
-	if err := rt.Require(ctx, "Pub/Sub subscription "+topology.SubscriptionJobEventsStatusUpdater,
-		"Create the topics and subscriptions first and let this service consume them (roles/pubsub.subscriber), or set PUBSUB_EMULATOR_HOST.",
-		p.subscriber.Check,
-	); err != nil {
-		return fmt.Errorf("start-up check: %w", err)
-	}
-	if err := rt.Require(ctx, "Pub/Sub topics for updates, phases and dead letters",
-		"Create the topics first and let this service publish to them (roles/pubsub.publisher), or set PUBSUB_EMULATOR_HOST.",
-		func(ctx context.Context) error {
-			return p.publisher.Check(ctx, topology.TopicJobUpdates, topology.TopicJobPhases, topology.TopicDeadLetters)
+	checks := []struct {
+		name, remedy string
+		check        func(context.Context) error
+	}{
+		{
+			"Firestore",
+			"Check that the database exists and that this service may read and write it (roles/datastore.user), " +
+				"or set FIRESTORE_EMULATOR_HOST.",
+			func(ctx context.Context) error { return p.store.Ping(ctx, 0) },
 		},
-	); err != nil {
-		return fmt.Errorf("start-up check: %w", err)
+		{
+			"Pub/Sub subscription " + topology.SubscriptionJobEventsStatusUpdater,
+			"Create the topics and subscriptions first and let this service consume them (roles/pubsub.subscriber), " +
+				"or set PUBSUB_EMULATOR_HOST.",
+			p.subscriber.Check,
+		},
+		{
+			"Pub/Sub topics for updates, phases and dead letters",
+			"Create the topics first and let this service publish to them (roles/pubsub.publisher), or set PUBSUB_EMULATOR_HOST.",
+			func(ctx context.Context) error {
+				return p.publisher.Check(ctx, topology.TopicJobUpdates, topology.TopicJobPhases, topology.TopicDeadLetters)
+			},
+		},
+	}
+	for _, c := range checks {
+		if err := rt.Require(ctx, c.name, c.remedy, c.check); err != nil {
+			return fmt.Errorf("start-up check: %w", err)
+		}
 	}
 	return nil
 }

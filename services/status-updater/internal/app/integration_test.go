@@ -176,10 +176,10 @@ func (s *system) wantField(path, field string, want any) {
 	s.t.Helper()
 	eventually(s.t, path+" "+field, func(ctx context.Context) error {
 		got, err := s.field(ctx, path, field)
-		if err != nil || got != want {
-			return fmt.Errorf("is %v, not %v (error %v)", got, want, err)
+		if err == nil && got != want {
+			err = fmt.Errorf("is %v, not %v", got, want)
 		}
-		return nil
+		return err
 	})
 }
 

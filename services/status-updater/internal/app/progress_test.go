@@ -16,6 +16,9 @@ import (
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
+// elapse lets time pass on the clock of a synctest bubble; nobody waits for it.
+func elapse(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the bubble's clock
+
 func TestProgress_StuckOnlyWithWorkInHand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -23,7 +26,7 @@ func TestProgress_StuckOnlyWithWorkInHand(t *testing.T) {
 		p := &progress{now: time.Now, waiting: func() bool { return down }}
 		release := make(chan error)
 		handle := p.track(func(context.Context, *resiliencyv1.JobEvent, messaging.Meta) error { return <-release })
-		time.Sleep(time.Hour)
+		elapse(time.Hour)
 		if err := p.live(); err != nil {
 			t.Errorf("quiet is taken for stuck: %v", err)
 		}
@@ -33,7 +36,7 @@ func TestProgress_StuckOnlyWithWorkInHand(t *testing.T) {
 		if err := p.live(); err != nil {
 			t.Errorf("stuck at once: %v", err)
 		}
-		time.Sleep(stuckAfter + time.Second)
+		elapse(stuckAfter + time.Second)
 		if err := p.live(); err == nil || !strings.Contains(err.Error(), "1 messages in hand and none finished for 5m1s") {
 			t.Errorf("stuck is not seen: %v", err)
 		}

@@ -38,8 +38,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Claims about jobs by outcome (applied, duplicate, stale, corrected, unknown, invalid, error), source and kind.",
 		}, []string{"outcome", "source", "kind"}),
 		delay: factory.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "status_updater_change_delay_seconds",
-			Help:    "Time from when a fact became true to when the record held it, by source; of claims that changed a record. Kubernetes gives whole seconds.",
+			Name: "status_updater_change_delay_seconds",
+			Help: "Time from when a fact became true to when the record held it, by source; of claims that changed a record. " +
+				"Kubernetes gives whole seconds.",
 			Buckets: []float64{.1, .25, .5, 1, 2, 5, 10, 30, 60, 300, 1800, 21600, 86400},
 		}, []string{"source"}),
 		seconds: factory.NewHistogram(prometheus.HistogramOpts{
@@ -71,11 +72,17 @@ func sourceLabel(s job.Source) string {
 	return strings.ToLower(job.SourceName(s))
 }
 
-var kindLabels = [...]string{"none", "status", "cause", "vanished", "delay"}
-
 func kindLabel(k job.Kind) string {
-	if int(k) < len(kindLabels) {
-		return kindLabels[k]
+	switch k {
+	case job.KindStatus:
+		return "status"
+	case job.KindCause:
+		return "cause"
+	case job.KindVanished:
+		return "vanished"
+	case job.KindDelay:
+		return "delay"
+	default:
+		return "none"
 	}
-	return kindLabels[0]
 }
