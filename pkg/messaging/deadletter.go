@@ -63,7 +63,8 @@ func (s *Subscriber) moveToDeadLetters(ctx context.Context, msg RawMessage, reas
 	if msg.DeliveryAttempt > 0 {
 		ours[AttributeDeadLetterAttempts] = strconv.Itoa(msg.DeliveryAttempt)
 	}
-	if err := s.deadLetters.PublishRaw(ctx, topology.TopicDeadLetters, msg.Data, letterAttributes(msg.Attributes, ours)); err != nil {
+	attributes := letterAttributes(msg.Attributes, ours)
+	if err := s.deadLetters.PublishRaw(ctx, topology.TopicDeadLetters, msg.Data, attributes); err != nil {
 		return fmt.Errorf("move message %s to the dead letters: %w", msg.MessageID, err)
 	}
 	return nil

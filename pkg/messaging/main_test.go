@@ -162,12 +162,15 @@ func receive[T any](t *testing.T, c <-chan T, what string) T {
 // eventually waits until the condition holds.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.After(patience)
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
 	for !condition() {
-		if time.Now().After(deadline) {
+		select {
+		case <-ticker.C:
+		case <-deadline:
 			t.Fatalf("waited %s for %s", patience, what)
 		}
-		time.Sleep(2 * time.Millisecond)
 	}
 }
 

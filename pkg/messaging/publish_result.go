@@ -18,9 +18,9 @@ import (
 // conclude turns Pub/Sub's answer for a message into its result. InvalidArgument
 // may be meant for another message of the batch, so it is believed only of the
 // message alone.
-func (p *Publisher) conclude(topic string, data []byte, attributes map[string]string, err error) error {
+func (p *Publisher) conclude(ctx context.Context, topic string, data []byte, attributes map[string]string, err error) error {
 	if status.Code(err) == codes.InvalidArgument {
-		if err = p.publishAlone(topic, data, attributes); status.Code(err) == codes.InvalidArgument {
+		if err = p.publishAlone(ctx, topic, data, attributes); status.Code(err) == codes.InvalidArgument {
 			err = resilience.Permanent(err)
 		}
 	}
@@ -48,8 +48,8 @@ func (p *Publisher) conclude(topic string, data []byte, attributes map[string]st
 	}
 }
 
-func (p *Publisher) publishAlone(topic string, data []byte, attributes map[string]string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.Timeout)
+func (p *Publisher) publishAlone(ctx context.Context, topic string, data []byte, attributes map[string]string) error {
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
 	_, err := p.client.TopicAdminClient.Publish(ctx, &pubsubpb.PublishRequest{
 		Topic:    topology.TopicName(p.client.Project(), topic),

@@ -134,13 +134,14 @@ func (p *Publisher) PublishRawAsync(ctx context.Context, topic string, data []by
 	start := time.Now()
 	r := &Result{done: make(chan struct{})}
 	sent := handle.Publish(ctx, &pubsub.Message{Data: data, Attributes: attributes})
+	// The message goes on without its caller; its own timeout ends it.
+	ctx = context.WithoutCancel(ctx)
 	go func() {
 		defer p.waiting.Done()
 		defer p.pending.Add(-1)
 		defer close(r.done)
-		// The message's own timeout ends this wait.
-		_, err := sent.Get(context.Background())
-		r.err = p.conclude(topic, data, attributes, err)
+		_, err := sent.Get(ctx)
+		r.err = p.conclude(ctx, topic, data, attributes, err)
 		p.metrics.seconds.WithLabelValues(p.metrics.label(topic)).Observe(time.Since(start).Seconds())
 	}()
 	return r

@@ -151,18 +151,18 @@ func (s *Subscriber) settle(m *pubsub.Message, msg RawMessage, v verdict) {
 	} else {
 		m.Ack()
 	}
-	var line *zerolog.Event
+	level := zerolog.ErrorLevel
 	switch v.outcome {
 	case OutcomeAcked:
 		return
 	case OutcomeNotForUs:
-		line = s.log.Debug()
+		level = zerolog.DebugLevel
 	case OutcomeNacked:
-		line = s.log.Warn()
-	default:
-		line = s.log.Error()
+		level = zerolog.WarnLevel
 	}
-	line = logAttributes(line.Str("message_id", msg.MessageID).Int("delivery_attempt", msg.DeliveryAttempt), msg.Attributes)
+	line := logAttributes(s.log.WithLevel(level), msg.Attributes).
+		Str("message_id", msg.MessageID).
+		Int("delivery_attempt", msg.DeliveryAttempt)
 	if v.outcome != OutcomeNotForUs {
 		line = line.Str("category", string(resilience.CategoryOf(v.err)))
 	}

@@ -64,9 +64,9 @@ func (b Backoff) Retry(ctx context.Context, fn func(ctx context.Context) error) 
 		AbortIf(func(_ any, err error) bool { return IsPermanent(err) }).
 		ReturnLastFailure().
 		Build()
-	err := failsafe.With(policy).WithContext(ctx).RunWithExecution(func(exec failsafe.Execution[any]) error {
+	err := failsafe.With(policy).WithContext(ctx).Run(func() error {
 		attempts++
-		last = fn(exec.Context())
+		last = fn(ctx)
 		return last
 	})
 	switch {

@@ -14,9 +14,8 @@ import (
 func TestBackoff_Delay(t *testing.T) {
 	t.Parallel()
 	b := resilience.Backoff{Initial: time.Second, Max: 20 * time.Second}
-	want := []time.Duration{1, 3, 9, 20, 20}
-	for n, seconds := range want {
-		base := seconds * time.Second
+	want := []time.Duration{time.Second, 3 * time.Second, 9 * time.Second, 20 * time.Second, 20 * time.Second}
+	for n, base := range want {
 		for range 100 {
 			if got := b.Delay(n); got < base*8/10 || got > base*12/10 {
 				t.Fatalf("Delay(%d) = %s, want %s within a fifth", n, got, base)

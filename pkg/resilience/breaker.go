@@ -44,11 +44,11 @@ func (c BreakerConfig) withDefaults() BreakerConfig {
 type State string
 
 const (
-	// StateClosed: calls go through; all is well.
+	// StateClosed means that calls go through; all is well.
 	StateClosed State = "closed"
-	// StateHalfOpen: one probe is on its way, other calls are refused.
+	// StateHalfOpen means that one probe is on its way, other calls are refused.
 	StateHalfOpen State = "half_open"
-	// StateOpen: calls are refused.
+	// StateOpen means that calls are refused.
 	StateOpen State = "open"
 )
 

@@ -19,7 +19,7 @@ import (
 	"github.com/envision/resiliency/pkg/resilience"
 )
 
-var errDown = status.Error(codes.Unavailable, "down") //nolint:gochecknoglobals // a constant of the tests
+var errDown = status.Error(codes.Unavailable, "down")
 
 // openFor is long enough for the jitter not to matter where tests add a second.
 const openFor = 2 * time.Second
@@ -157,7 +157,7 @@ func TestBreaker_WaitLetsOneProbeThrough(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(20 * time.Second) // of the bubble's clock: some eight to twelve probes
+		<-time.After(20 * time.Second) // of the bubble's clock: some eight to twelve probes
 		mu.Lock()
 		if calls < 6 || calls > 13 {
 			t.Errorf("%d calls in 20 s with 50 waiting, want one probe about every 2 s", calls)

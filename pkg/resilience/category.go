@@ -12,11 +12,11 @@ import (
 type Category string
 
 const (
-	// CategoryPermanent: no retry can help; the input itself is at fault.
+	// CategoryPermanent means that no retry can help: the input itself is at fault.
 	CategoryPermanent Category = "permanent"
-	// CategoryRetryable: the same thing may work next time. The default.
+	// CategoryRetryable means that the same thing may work next time. The default.
 	CategoryRetryable Category = "retryable"
-	// CategoryDependency: something that we depend on is down, so everything
+	// CategoryDependency means that something that we depend on is down, so everything
 	// that needs it fails alike and it is better to wait than to retry.
 	CategoryDependency Category = "dependency"
 )
