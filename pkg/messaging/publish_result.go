@@ -36,7 +36,9 @@ func (p *Publisher) conclude(ctx context.Context, topic string, data []byte, att
 	case resilience.IsPermanent(err):
 		err = fmt.Errorf("publish to %s: %w", topic, err)
 		p.metrics.published.WithLabelValues(label, publishRefused).Inc()
-		logAttributes(p.log.Error(), attributes).Err(err).Str("topic", topic).Msg("message refused for good")
+		p.log.Error().
+			Func(func(e *zerolog.Event) { logAttributes(e, attributes) }).
+			Err(err).Str("topic", topic).Msg("message refused for good")
 		return err
 	default:
 		err = fmt.Errorf("publish to %s: %w", topic, outage(err))
@@ -86,11 +88,10 @@ func permanentf(format string, args ...any) error {
 
 // logAttributes adds the ids that a message carries. They come from outside:
 // cut, and never more than these.
-func logAttributes(e *zerolog.Event, attributes map[string]string) *zerolog.Event {
+func logAttributes(e *zerolog.Event, attributes map[string]string) {
 	for _, key := range []string{AttributeEventID, AttributeJobID, AttributeCorrelationID} {
 		if value := attributes[key]; value != "" {
-			e = e.Str(key, Cut(value, 256))
+			e.Str(key, Cut(value, 256))
 		}
 	}
-	return e
 }

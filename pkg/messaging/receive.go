@@ -160,16 +160,21 @@ func (s *Subscriber) settle(m *pubsub.Message, msg RawMessage, v verdict) {
 	case OutcomeNacked:
 		level = zerolog.WarnLevel
 	}
-	line := logAttributes(s.log.WithLevel(level), msg.Attributes).
+	s.log.WithLevel(level).
+		Func(func(e *zerolog.Event) { logAttributes(e, msg.Attributes) }).
+		Func(func(e *zerolog.Event) { logCategory(e, v) }).
 		Str("message_id", msg.MessageID).
-		Int("delivery_attempt", msg.DeliveryAttempt)
-	if v.outcome != OutcomeNotForUs {
-		line = line.Str("category", string(resilience.CategoryOf(v.err)))
-	}
-	if name := resilience.DependencyOf(v.err); name != "" {
-		line = line.Str("dependency", name)
-	}
-	line.Str("outcome", v.outcome).
+		Int("delivery_attempt", msg.DeliveryAttempt).
+		Str("outcome", v.outcome).
 		Str("error", Cut(v.err.Error(), MaxAttributeValue)).
 		Msg("message not handled")
+}
+
+func logCategory(e *zerolog.Event, v verdict) {
+	if v.outcome != OutcomeNotForUs {
+		e.Str("category", string(resilience.CategoryOf(v.err)))
+	}
+	if name := resilience.DependencyOf(v.err); name != "" {
+		e.Str("dependency", name)
+	}
 }

@@ -59,7 +59,7 @@ func (s Settings) subscriptionProto(projectID string, sub Subscription) *pubsubp
 	p := &pubsubpb.Subscription{
 		Name:                     SubscriptionName(projectID, sub.ID),
 		Topic:                    TopicName(projectID, sub.Topic),
-		AckDeadlineSeconds:       int32(s.AckDeadline / time.Second), //nolint:gosec // at most 600
+		AckDeadlineSeconds:       int32(s.AckDeadline.Seconds()),
 		MessageRetentionDuration: durationpb.New(s.Retention),
 		// Present but without a ttl means: never expires.
 		ExpirationPolicy: &pubsubpb.ExpirationPolicy{},
