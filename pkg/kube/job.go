@@ -120,10 +120,15 @@ func (j *Job) Ended() bool {
 	return j.holds(batchv1.JobComplete) != nil || j.holds(batchv1.JobFailed) != nil
 }
 
-// Failing reports whether the Job has failed or is bound to: FailureTarget
-// cannot be unset.
-func (j *Job) Failing() bool {
-	return j.holds(batchv1.JobFailed) != nil || j.holds(batchv1.JobFailureTarget) != nil
+// Overdue reports whether the Job has failed, or is bound to, because it ran out
+// of time. It is the one failure that pods bring about by waiting.
+func (j *Job) Overdue() bool {
+	for _, t := range []batchv1.JobConditionType{batchv1.JobFailed, batchv1.JobFailureTarget} {
+		if c := j.holds(t); c != nil && c.Reason == batchv1.JobReasonDeadlineExceeded {
+			return true
+		}
+	}
+	return false
 }
 
 // latest is the latest moment that the object itself tells of.

@@ -134,19 +134,26 @@ func TestReadPod_causes(t *testing.T) {
 	}
 }
 
-// What a pod waits for is a step of the timeline, and a cause only of a failure
-// that came: a Job that waits for a node at first and then exits with 1 did not
-// fail for lack of room.
-func TestMapper_Pod_waitingIsACauseOnlyOfAFailure(t *testing.T) {
+// What a pod waits for is a step of the timeline, and a cause only if its Job
+// ran out of time: one that waits for a node at first and then exits with 1 did
+// not fail for lack of room.
+func TestMapper_Pod_waitingIsACauseOnlyOfADeadline(t *testing.T) {
 	t.Parallel()
-	p := podAt(corev1.PodPending, unscheduled("Unschedulable"))
-	alive := must(t)(testMapper().Pod(p, jobAt()))
-	failing := must(t)(testMapper().Pod(p, jobAt(condition(batchv1.JobFailureTarget, corev1.ConditionTrue, time.Hour))))
-	if len(alive.Observations) != 0 || len(alive.Phases) != 1 || alive.Phases[0].GetName() != PhasePodWaiting {
-		t.Errorf("while it waits: %d observations, phases %v", len(alive.Observations), alive.Phases)
+	failing := func(reason string) *Job {
+		return jobAt(condition(batchv1.JobFailureTarget, corev1.ConditionTrue, time.Hour), func(o *batchv1.Job) {
+			o.Status.Conditions[0].Reason = reason
+		})
 	}
-	if len(failing.Observations) != 1 || failing.Observations[0].Cause.Cause != job.CauseUnschedulable {
-		t.Errorf("once it fails: %+v", failing.Observations)
+	p := podAt(corev1.PodPending, unscheduled("Unschedulable"))
+	for _, owner := range []*Job{jobAt(), failing("BackoffLimitExceeded")} {
+		f := must(t)(testMapper().Pod(p, owner))
+		if len(f.Observations) != 0 || len(f.Phases) != 1 || f.Phases[0].GetName() != PhasePodWaiting {
+			t.Errorf("%d observations, phases %v", len(f.Observations), f.Phases)
+		}
+	}
+	f := must(t)(testMapper().Pod(p, failing("DeadlineExceeded")))
+	if len(f.Observations) != 1 || f.Observations[0].Cause.Cause != job.CauseUnschedulable {
+		t.Errorf("once its time is over: %+v", f.Observations)
 	}
 	if !p.Waiting() || podAt(corev1.PodRunning).Waiting() {
 		t.Error("Waiting does not tell a waiting pod from a running one")

@@ -30,10 +30,10 @@ func (m *Mapper) Pod(p *Pod, owner *Job) (Facts, error) {
 	uid := string(p.UID)
 	for i := range p.Causes {
 		c := &p.Causes[i]
-		// What a pod waits for explains a failure only once there is one: most
-		// pods get their room or image in the end, and a later exit code must not
-		// be shown as the lack of it.
-		if !c.Waiting || owner.Failing() {
+		// What a pod waits for explains only that its Job ran out of time: most
+		// pods get their room or image in the end, and an exit code must not be
+		// shown as the lack of it.
+		if !c.Waiting || owner.Overdue() {
 			o := head
 			o.Kind, o.Cause = job.KindCause, c.CauseDetail
 			f.observe(o, c.At, "CAUSE", uid, c.Container, job.CauseName(c.Cause))

@@ -1,0 +1,95 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// newClient connects to the cluster. It makes no call.
+func newClient(kubeconfig, version string) (kubernetes.Interface, error) {
+	cfg, err := restConfig(kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	cfg.UserAgent = "event-streamer/" + version
+	// Protobuf costs a third of JSON's CPU and garbage on a busy watch.
+	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	cfg.ContentType = runtime.ContentTypeProtobuf
+	// A burst of deletions makes one Get each; the API server's own fairness
+	// guards it, so the client's limit need only be no bottleneck.
+	cfg.QPS, cfg.Burst = 100, 200
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the cluster at %s: %w", cfg.Host, err)
+	}
+	return client, nil
+}
+
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		cfg, err := rest.InClusterConfig()
+		if err != nil {
+			return nil, fmt.Errorf("use the access of the pod this runs in (outside a cluster, set KUBECONFIG): %w", err)
+		}
+		return cfg, nil
+	}
+	rules := &clientcmd.ClientConfigLoadingRules{Precedence: filepath.SplitList(kubeconfig)}
+	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("read the kubeconfig %s: %w", kubeconfig, err)
+	}
+	return cfg, nil
+}
+
+// need is one right that the service cannot work without.
+type need struct{ group, resource, verb string }
+
+func needs() []need {
+	return []need{
+		{"batch", "jobs", "get"}, {"batch", "jobs", "list"}, {"batch", "jobs", "watch"},
+		{"", "pods", "list"}, {"", "pods", "watch"},
+	}
+}
+
+// checkAccess asks the API server whether this process has every right that it
+// needs, and tells all that are missing at once.
+func checkAccess(ctx context.Context, client kubernetes.Interface, namespaces []string) error {
+	var errs []error
+	for _, ns := range namespaces {
+		for _, n := range needs() {
+			review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+				ResourceAttributes: &authorizationv1.ResourceAttributes{
+					Namespace: ns, Verb: n.verb, Group: n.group, Resource: n.resource,
+				},
+			}}
+			answer, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+			if err != nil {
+				return fmt.Errorf("ask the API server for this service's rights: %w", err)
+			}
+			if !answer.Status.Allowed {
+				errs = append(errs, fmt.Errorf("may not %s %s in namespace %s", n.verb, n.resource, ns))
+			}
+		}
+	}
+	return joinLine(errs)
+}
+
+// joinLine joins errors on one line, for a sentence.
+func joinLine(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	joined := errs[0]
+	for _, err := range errs[1:] {
+		joined = fmt.Errorf("%w, %w", joined, err)
+	}
+	return joined
+}

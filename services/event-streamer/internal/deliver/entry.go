@@ -1,0 +1,62 @@
+package deliver
+
+import (
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"github.com/envision/resiliency/services/event-streamer/internal/fact"
+)
+
+// entry is what is known of one Job by its UID.
+type entry struct {
+	// live says that the Job is still watched.
+	live bool
+	// judge is to be asked what the Job's deletion means.
+	judge Judge
+	// judgement tells one deletion from the next.
+	judgement int
+	// pending are the facts to be confirmed, oldest first.
+	pending []waiting
+	// done are the facts that were confirmed, by the hash of their keys: eight
+	// bytes each, since a cluster holds many ended Jobs for long.
+	done []uint64
+	// since is from when on the entry has had something to do.
+	since time.Time
+}
+
+type waiting struct {
+	fact.Fact
+	hash uint64
+	seen time.Time
+}
+
+func (e *entry) busy() bool { return len(e.pending) > 0 || e.judge != nil }
+
+// keep adds the facts that are news; the lock is held.
+func (q *Queue) keep(e *entry, facts []fact.Fact) {
+	for _, f := range facts {
+		h := maphash.String(q.seed, f.Key())
+		if slices.Contains(e.done, h) || slices.ContainsFunc(e.pending, func(w waiting) bool { return w.hash == h }) {
+			continue
+		}
+		e.pending = append(e.pending, waiting{Fact: f, hash: h, seen: time.Now()})
+	}
+}
+
+// settle takes what was confirmed, or refused for good, out of pending.
+func (e *entry) settle(settled map[uint64]bool) {
+	kept := e.pending[:0]
+	for _, w := range e.pending {
+		if settled[w.hash] {
+			e.done = append(e.done, w.hash)
+		} else {
+			kept = append(kept, w)
+		}
+	}
+	clear(e.pending[len(kept):])
+	if e.pending = kept; len(kept) == 0 {
+		// The room that it took is let go with the facts.
+		e.pending, e.done = nil, slices.Clip(e.done)
+	}
+}

@@ -1,0 +1,230 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+
+	"github.com/envision/resiliency/services/event-streamer/internal/fact"
+)
+
+// Sender takes facts to Pub/Sub.
+type Sender interface {
+	// Wait returns when sending makes sense: at once, or when Pub/Sub, being
+	// down, may be tried again. It fails only when ctx is done.
+	Wait(ctx context.Context) error
+	// Send returns an outcome for each fact: nil when it is confirmed, a
+	// permanent error when it is refused for good, else one that a retry may mend.
+	Send(ctx context.Context, facts []fact.Fact) []error
+}
+
+// Judge finds out what the deletion of a Job means. Its error means that it
+// could not: it is asked again later.
+type Judge = func(ctx context.Context) ([]fact.Fact, error)
+
+// Config tunes a Queue. Zero values take the defaults.
+type Config struct {
+	// Workers is how many Jobs are served at once; 16 by default.
+	Workers int
+	// Batch is how many facts of one Job are sent at once; 500 by default.
+	Batch int
+	// RetryMin and RetryMax bound the delay before a Job that failed for a
+	// reason of its own is tried again; 500 ms and 30 s by default.
+	RetryMin, RetryMax time.Duration
+	// MaxPending is how many unconfirmed facts are kept before Seen and Also
+	// block; 10,000 by default. An informer goes on meanwhile: it keeps the
+	// objects, which are smaller than what they say.
+	MaxPending int
+	// Flush is how long Run goes on after its context has ended; 15 s by default.
+	Flush time.Duration
+	// Stall is after how long without any attempt, while facts wait, the queue
+	// counts as stuck; 3 min by default. It must exceed the time that one
+	// attempt may take.
+	Stall time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.Workers <= 0 {
+		c.Workers = 16
+	}
+	if c.Batch <= 0 {
+		c.Batch = 500
+	}
+	if c.MaxPending <= 0 {
+		c.MaxPending = 10_000
+	}
+	if c.RetryMin <= 0 {
+		c.RetryMin = 500 * time.Millisecond
+	}
+	if c.RetryMax <= 0 {
+		c.RetryMax = 30 * time.Second
+	}
+	if c.Flush <= 0 {
+		c.Flush = 15 * time.Second
+	}
+	if c.Stall <= 0 {
+		c.Stall = 3 * time.Minute
+	}
+	return c
+}
+
+// Queue keeps facts until they are confirmed. It is safe for use by many
+// goroutines.
+type Queue struct {
+	cfg     Config
+	sender  Sender
+	metrics *metrics
+	log     zerolog.Logger
+	work    workqueue.TypedRateLimitingInterface[types.UID]
+	seed    maphash.Seed
+
+	mu      sync.Mutex
+	entries map[types.UID]*entry
+	// pending counts unconfirmed facts, busy the entries that have some or that
+	// wait to be judged.
+	pending, busy int
+	// attempted is when a worker last began or ended an attempt.
+	attempted time.Time
+	drained   chan struct{} // closed once busy is 0, nil while nobody asks
+	room      *sync.Cond    // on mu: pending fell below the limit, or unlimited was set
+	unlimited bool
+}
+
+// New returns a queue that sends nothing before Run.
+func New(cfg Config, sender Sender, reg prometheus.Registerer, log zerolog.Logger) *Queue {
+	cfg = cfg.withDefaults()
+	q := &Queue{
+		cfg: cfg, sender: sender, log: log, metrics: newMetrics(reg),
+		work: workqueue.NewTypedRateLimitingQueue(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](cfg.RetryMin, cfg.RetryMax)),
+		seed: maphash.MakeSeed(), entries: map[types.UID]*entry{}, attempted: time.Now(),
+	}
+	q.room = sync.NewCond(&q.mu)
+	return q
+}
+
+// Unblock makes Seen and Also never block again. Call it when the process is to
+// end: a watch can stop only once its handlers return.
+func (q *Queue) Unblock() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.unlimited = true
+	q.room.Broadcast()
+}
+
+// await blocks while too many facts are unconfirmed.
+func (q *Queue) await() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for q.pending >= q.cfg.MaxPending && !q.unlimited {
+		q.room.Wait()
+	}
+}
+
+// Seen takes what a live Job says. A Job that was taken for gone and is seen
+// again is not gone: its label came back.
+func (q *Queue) Seen(uid types.UID, facts []fact.Fact) {
+	q.await()
+	q.offer(uid, func(e *entry) {
+		e.live, e.judge = true, nil
+		q.keep(e, facts)
+	})
+}
+
+// Also takes facts about a Job from elsewhere, which say nothing about whether
+// the Job itself still lives.
+func (q *Queue) Also(uid types.UID, facts []fact.Fact) {
+	if len(facts) > 0 {
+		q.await()
+		q.offer(uid, func(e *entry) { q.keep(e, facts) })
+	}
+}
+
+// Gone says that the Job is gone; judge, if any, finds out what that means.
+// What is remembered of it is released once nothing is left to send.
+func (q *Queue) Gone(uid types.UID, judge Judge) {
+	q.offer(uid, func(e *entry) {
+		e.live, e.judge = false, judge
+		e.judgement++
+	})
+}
+
+// offer edits an entry and queues its UID if there is anything to do. Workers
+// use change instead: what they leave behind they queue with a delay.
+func (q *Queue) offer(uid types.UID, edit func(*entry)) {
+	if q.change(uid, edit) {
+		q.work.Add(uid)
+	}
+}
+
+// change edits an entry, keeps the counts true, and reports whether the entry
+// has anything to do.
+func (q *Queue) change(uid types.UID, edit func(*entry)) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e := q.entries[uid]
+	if e == nil {
+		e = &entry{}
+		q.entries[uid] = e
+	}
+	wasBusy, had := e.busy(), len(e.pending)
+	edit(e)
+	if q.pending += len(e.pending) - had; q.pending < q.cfg.MaxPending {
+		q.room.Broadcast()
+	}
+	switch busy := e.busy(); {
+	case busy && !wasBusy:
+		q.busy++
+		e.since = time.Now()
+	case !busy && wasBusy:
+		q.busy--
+	}
+	if !e.busy() && !e.live {
+		delete(q.entries, uid)
+	}
+	if q.busy == 0 && q.drained != nil {
+		close(q.drained)
+		q.drained = nil
+	}
+	q.metrics.pending.Set(float64(q.pending))
+	q.metrics.tracked.Set(float64(len(q.entries)))
+	return e.busy()
+}
+
+// Pending is the number of unconfirmed facts.
+func (q *Queue) Pending() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.pending
+}
+
+// Live is an error when facts wait and no worker has tried anything for longer
+// than Config.Stall. A quiet queue is alive, and so is one that tries in vain:
+// a restart would not mend Pub/Sub.
+func (q *Queue) Live() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.busy == 0 {
+		return nil
+	}
+	since := time.Now()
+	for _, e := range q.entries {
+		if e.busy() && e.since.Before(since) {
+			since = e.since
+		}
+	}
+	if q.attempted.After(since) {
+		since = q.attempted
+	}
+	if idle := time.Since(since); idle > q.cfg.Stall {
+		return fmt.Errorf("%d facts wait and nothing was tried for %s", q.pending, idle.Round(time.Second))
+	}
+	return nil
+}

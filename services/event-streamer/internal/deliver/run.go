@@ -1,0 +1,181 @@
+package deliver
+
+import (
+	"context"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/envision/resiliency/pkg/resilience"
+	"github.com/envision/resiliency/services/event-streamer/internal/fact"
+)
+
+// Run sends facts until ctx ends, then what is left, for as long as
+// Config.Flush allows, and returns nil. A queue runs once.
+func (q *Queue) Run(ctx context.Context) error {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var workers sync.WaitGroup
+	for range q.cfg.Workers {
+		workers.Go(func() { q.worker(work) })
+	}
+	<-ctx.Done()
+	q.flush()
+	cancel()
+	q.work.ShutDown()
+	workers.Wait()
+	if n := q.Pending(); n > 0 {
+		q.log.Warn().Int("facts", n).Msg("stopped with unconfirmed facts; the next start says them again")
+	}
+	return nil
+}
+
+// flush waits until nothing is left to do or the time is over. Jobs that wait
+// for a retry are tried at once.
+func (q *Queue) flush() {
+	q.mu.Lock()
+	for uid, e := range q.entries {
+		if e.busy() {
+			q.work.Add(uid)
+		}
+	}
+	drained := make(chan struct{})
+	if q.busy == 0 {
+		close(drained)
+	} else {
+		q.drained = drained
+	}
+	q.log.Info().Int("facts", q.pending).Msg("flushing")
+	q.mu.Unlock()
+	timer := time.NewTimer(q.cfg.Flush)
+	defer timer.Stop()
+	select {
+	case <-drained:
+	case <-timer.C:
+	}
+}
+
+func (q *Queue) worker(ctx context.Context) {
+	for {
+		uid, shutdown := q.work.Get()
+		if shutdown {
+			return
+		}
+		q.serve(ctx, uid)
+	}
+}
+
+// serve handles one UID. A panic is caught here: the same object would cause it
+// again after every restart, and one bad object must not silence all others.
+// Its facts stay, it is counted, and it is tried again with growing delays.
+func (q *Queue) serve(ctx context.Context, uid types.UID) {
+	defer q.work.Done(uid)
+	defer func() {
+		if r := recover(); r != nil {
+			q.metrics.panics.Inc()
+			q.log.Error().Str("uid", string(uid)).Interface("panic", r).Bytes("stack_trace", debug.Stack()).
+				Msg("panic while delivering; trying again later")
+			q.work.AddRateLimited(uid)
+		}
+	}()
+	switch err := q.deliver(ctx, uid); {
+	case err == nil:
+		q.work.Forget(uid)
+	case ctx.Err() != nil: // the process ends; what is left was counted
+	case resilience.CategoryOf(err) == resilience.CategoryDependency:
+		// Sender.Wait holds all workers back until the dependency may be tried.
+		// A delay of its own would only keep this Job waiting longer.
+		q.work.Add(uid)
+	default:
+		q.log.Warn().Err(err).Str("uid", string(uid)).Int("retries", q.work.NumRequeues(uid)).Msg("delivery failed; trying again")
+		q.work.AddRateLimited(uid)
+	}
+}
+
+// deliver sends all that is known of a Job and judges its deletion. It returns
+// the first error after which something is left to do.
+func (q *Queue) deliver(ctx context.Context, uid types.UID) error {
+	for {
+		batch, judge, n := q.next(uid)
+		switch {
+		case len(batch) > 0:
+			if err := q.send(ctx, uid, batch); err != nil {
+				return err
+			}
+		case judge != nil:
+			if err := q.judge(ctx, uid, judge, n); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// next returns what is to be done for a Job: facts to send, and a judge with the
+// number of its deletion.
+func (q *Queue) next(uid types.UID) ([]waiting, Judge, int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	e := q.entries[uid]
+	if e == nil {
+		return nil, nil, 0
+	}
+	n := min(len(e.pending), q.cfg.Batch)
+	return append([]waiting(nil), e.pending[:n]...), e.judge, e.judgement
+}
+
+func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error {
+	if err := q.sender.Wait(ctx); err != nil {
+		return err //nolint:wrapcheck // only that ctx is done
+	}
+	q.attempt()
+	defer q.attempt()
+	facts := make([]fact.Fact, len(batch))
+	for i := range batch {
+		facts[i] = batch[i].Fact
+	}
+	settled := make(map[uint64]bool, len(batch))
+	var failed error
+	for i, err := range q.sender.Send(ctx, facts) {
+		switch {
+		case err == nil:
+			settled[batch[i].hash] = true
+			q.metrics.published.WithLabelValues(batch[i].Kind()).Inc()
+			q.metrics.latency.Observe(time.Since(batch[i].seen).Seconds())
+		case resilience.IsPermanent(err):
+			settled[batch[i].hash] = true
+			q.metrics.refused.WithLabelValues(batch[i].Kind()).Inc()
+		case failed == nil || resilience.CategoryOf(err) == resilience.CategoryDependency:
+			failed = err
+		}
+	}
+	q.change(uid, func(e *entry) { e.settle(settled) })
+	return failed
+}
+
+func (q *Queue) judge(ctx context.Context, uid types.UID, judge Judge, judgement int) error {
+	q.attempt()
+	defer q.attempt()
+	facts, err := judge(ctx)
+	if err != nil {
+		// Whatever broke is not what Sender.Wait watches: the delay is ours.
+		return resilience.Retryable(err)
+	}
+	q.change(uid, func(e *entry) {
+		if e.live || e.judgement != judgement {
+			return // seen again meanwhile, or gone again
+		}
+		e.judge = nil
+		q.keep(e, facts)
+	})
+	return nil
+}
+
+func (q *Queue) attempt() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.attempted = time.Now()
+}
