@@ -3,7 +3,10 @@ package proc
 import (
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -30,6 +33,8 @@ type Guard struct {
 // StartGuard starts the guard of mark. It does not carry the mark itself.
 func StartGuard(mark Mark) (*Guard, error) {
 	cmd := exec.Command("/bin/sh", "-c", guardScript, "stack-guard", mark.Env())
+	// Without the mark, whatever this process carries: it must outlive a sweep.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, markVar+"=") })
 	// A group of its own, so that a terminal's Ctrl-C does not reach it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := cmd.StdinPipe()

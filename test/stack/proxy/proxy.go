@@ -19,9 +19,8 @@ const (
 	maxMessage = 64 << 20
 	// window keeps HTTP/2 flow control from slowing a loopback down.
 	window = 4 << 20
-	// drainTime is how long an upstream call may go on after its client
-	// vanished: long enough for a half-closed stream to end by itself and for a
-	// commit in flight to happen, as it would in a real network.
+	// drainTime is long enough for a half-closed stream to end by itself and for
+	// a commit in flight to happen, as it would in a real network.
 	drainTime = 10 * time.Second
 )
 
@@ -33,6 +32,7 @@ type Proxy struct {
 	conns    *connections
 	faults   *faults
 	counts   *counter
+	drain    time.Duration
 
 	ctx    context.Context // ends with Close; parent of every upstream call
 	cancel context.CancelFunc
@@ -40,9 +40,16 @@ type Proxy struct {
 	served chan struct{}
 }
 
+// Option changes how a proxy works.
+type Option func(*Proxy)
+
+// DrainFor sets how long an upstream call may go on after its client vanished;
+// 10 s without this option.
+func DrainFor(d time.Duration) Option { return func(p *Proxy) { p.drain = d } }
+
 // Start serves on the listener, which it takes over, and forwards to the
 // emulator at upstream (host:port). The emulator may come and go.
-func Start(listener net.Listener, upstream string) (*Proxy, error) {
+func Start(listener net.Listener, upstream string, options ...Option) (*Proxy, error) {
 	conn, err := grpc.NewClient("passthrough:///"+upstream,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(
@@ -63,8 +70,11 @@ func Start(listener net.Listener, upstream string) (*Proxy, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Proxy{
 		addr: listener.Addr().String(), upstream: conn, conns: track(listener),
-		faults: newFaults(), counts: newCounter(),
+		faults: newFaults(), counts: newCounter(), drain: drainTime,
 		ctx: ctx, cancel: cancel, served: make(chan struct{}),
+	}
+	for _, option := range options {
+		option(p)
 	}
 	p.server = p.newServer()
 	go func() {

@@ -79,7 +79,7 @@ func (p *Proxy) newStream(ss grpc.ServerStream, c *call, first any) (*stream, co
 	s := &stream{ServerStream: ss, tally: p.counts.begin(c), first: first}
 	s.ctx = context.WithValue(ctx, streamKey{}, s)
 	var drain *time.Timer
-	s.abandon = func() { drain = time.AfterFunc(drainTime, cancel) }
+	s.abandon = func() { drain = time.AfterFunc(p.drain, cancel) }
 	if first != nil {
 		s.tally.request(c.first)
 	}

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"sync"
@@ -50,7 +49,8 @@ type Fault struct {
 
 // Server is a running stand-in. Use Start.
 type Server struct {
-	test *slacktest.Server
+	test    *slacktest.Server
+	closing chan struct{}
 
 	mu       sync.Mutex
 	messages []*Message
@@ -62,7 +62,7 @@ type Server struct {
 
 // Start starts the server on a free loopback port.
 func Start() *Server {
-	s := &Server{calls: map[string]int{}, changed: make(chan struct{})}
+	s := &Server{calls: map[string]int{}, changed: make(chan struct{}), closing: make(chan struct{})}
 	s.test = slacktest.NewTestServer(func(c slacktest.Customize) {
 		c.Handle("/chat.postMessage", s.faulty("chat.postMessage", s.post))
 		c.Handle("/chat.update", s.faulty("chat.update", s.update))
@@ -75,8 +75,11 @@ func Start() *Server {
 // URL is the base of the API with a closing slash, the value for SLACK_API_URL.
 func (s *Server) URL() string { return s.test.GetAPIURL() }
 
-// Close ends the server.
-func (s *Server) Close() { s.test.Stop() }
+// Close ends the server, and the calls that a fault delays. It is called once.
+func (s *Server) Close() {
+	close(s.closing)
+	s.test.Stop()
+}
 
 // Messages returns the messages of a channel, oldest first; all for "".
 func (s *Server) Messages(channel string) []Message {
@@ -143,6 +146,13 @@ func (s *Server) take(method string) *Fault {
 
 func (s *Server) faulty(method string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		// Read before any delay: the server notices a client that goes away only
+		// once the body is read.
+		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+		if err := r.ParseForm(); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
 		fault := s.take(method)
 		if fault == nil {
 			next(w, r)
@@ -151,6 +161,8 @@ func (s *Server) faulty(method string, next http.HandlerFunc) http.HandlerFunc {
 		select {
 		case <-time.After(fault.Delay):
 		case <-r.Context().Done():
+			return
+		case <-s.closing:
 			return
 		}
 		switch {
@@ -169,10 +181,7 @@ func (s *Server) faulty(method string, next http.HandlerFunc) http.HandlerFunc {
 }
 
 func (s *Server) post(w http.ResponseWriter, r *http.Request) {
-	form, ok := values(w, r)
-	if !ok {
-		return
-	}
+	form := r.Form
 	if form.Get("channel") == "" {
 		answer(w, map[string]any{"ok": false, "error": "channel_not_found"})
 		return
@@ -189,10 +198,7 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) update(w http.ResponseWriter, r *http.Request) {
-	form, ok := values(w, r)
-	if !ok {
-		return
-	}
+	form := r.Form
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.messages {
@@ -221,15 +227,6 @@ func (s *Server) timestamp() string {
 func (s *Server) notify() {
 	close(s.changed)
 	s.changed = make(chan struct{})
-}
-
-func values(w http.ResponseWriter, r *http.Request) (url.Values, bool) {
-	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
-	if err := r.ParseForm(); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return nil, false
-	}
-	return r.Form, true
 }
 
 // answer writes JSON; a client that went away meanwhile is no matter.
