@@ -30,7 +30,8 @@ import (
 // Run starts the service and returns; its workers go on.
 func Run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
 	// client-go logs through klog, which is one for the process.
-	klog.SetSlogLogger(slog.New(zerolog.NewSlogHandler(rt.Log.With().Str("component", "client-go").Logger())))
+	klog.SetSlogLogger(slog.New(zerolog.NewSlogHandler(
+		rt.Log.Level(zerolog.WarnLevel).With().Str("component", "client-go").Logger())))
 	tenants, err := cfg.tenants()
 	if err != nil {
 		return err
