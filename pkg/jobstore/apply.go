@@ -51,11 +51,15 @@ func (s *Store) applyLocked(ctx context.Context, o *job.Observation) (Result, er
 	if err := check(o); err != nil {
 		return Result{}, err
 	}
-	unlock, err := s.locks.lock(ctx, o.JobID)
+	unlock, waited, err := s.locks.lock(ctx, o.JobID)
 	if err != nil {
 		return Result{}, resilience.Retryable(fmt.Errorf("wait for other claims: %w", err))
 	}
 	defer unlock()
+	if waited && s.db.unanswered() {
+		// Else claims about one job would each wait for the deadline in turn.
+		return Result{}, resilience.Dependency(dependencyName, errUnanswered)
+	}
 	return s.compareAndSet(ctx, o)
 }
 

@@ -23,6 +23,9 @@ var ErrContended = errors.New("the record kept changing")
 // no longer the one that was read.
 var errConflict = errors.New("conflict")
 
+// errUnanswered says that Firestore was not asked, for it had just not answered.
+var errUnanswered = errors.New("firestore did not answer the claim before")
+
 // classify says who has to act on an error of Firestore. It must see the error
 // as the client returned it.
 func classify(err error) error {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -275,4 +277,33 @@ func TestApply_Deadlines(t *testing.T) {
 	if resilience.CategoryOf(err) != resilience.CategoryRetryable || err == nil {
 		t.Errorf("cancelled: %v is %s", err, resilience.CategoryOf(err))
 	}
+}
+
+// When Firestore hangs, claims that wait for their turn on one job must not
+// each wait for the deadline after that.
+func TestApply_WaitersLearnOfAnOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := newMemory()
+		db.onCommit = func(int) fault { return fault{hang: true} }
+		s := newStore(db, WithTimeout(2*time.Second))
+		begin := time.Now()
+		var all sync.WaitGroup
+		for i := range 20 {
+			all.Go(func() {
+				_, err := s.Apply(t.Context(), claim(job.StateRunning, i))
+				if resilience.CategoryOf(err) != resilience.CategoryDependency {
+					t.Errorf("claim %d: %v is %s", i, err, resilience.CategoryOf(err))
+				}
+			})
+		}
+		all.Wait()
+		if took := time.Since(begin); took != 2*time.Second {
+			t.Errorf("20 claims took %s", took)
+		}
+		db.onCommit = nil
+		if r := mustApply(t, s, claim(job.StateRunning, 30)); r.Outcome != job.OutcomeApplied {
+			t.Errorf("after the outage: %+v", r)
+		}
+	})
 }

@@ -23,16 +23,22 @@ type keyLock struct {
 
 func newKeyLocks() *keyLocks { return &keyLocks{held: make(map[string]*keyLock)} }
 
-// lock waits for the key and returns the function that gives it back, or the
-// context's error.
-func (k *keyLocks) lock(ctx context.Context, key string) (unlock func(), err error) {
+// lock takes the key, or the context's error when that ends first. It returns
+// the function that gives the key back, and whether somebody else had it.
+func (k *keyLocks) lock(ctx context.Context, key string) (unlock func(), waited bool, err error) {
 	l := k.enter(key)
+	unlock = func() { <-l.sem; k.leave(key, l) }
 	select {
 	case l.sem <- struct{}{}:
-		return func() { <-l.sem; k.leave(key, l) }, nil
+		return unlock, false, nil
+	default:
+	}
+	select {
+	case l.sem <- struct{}{}:
+		return unlock, true, nil
 	case <-ctx.Done():
 		k.leave(key, l)
-		return nil, context.Cause(ctx)
+		return nil, true, context.Cause(ctx)
 	}
 }
 

@@ -22,8 +22,8 @@ type observed struct {
 	operations *prometheus.CounterVec
 	documents  *prometheus.CounterVec
 	seconds    *prometheus.HistogramVec
-	// answered is when Firestore last answered (Unix nanoseconds), 0 after an
-	// operation that it did not answer.
+	// answered is when Firestore last answered (Unix nanoseconds); 0 before the
+	// first answer, notAnswered after an operation that it did not answer.
 	answered atomic.Int64
 }
 
@@ -94,7 +94,7 @@ func (o *observed) note(op string, begin time.Time, err error) error {
 	case resilience.Canceled(err):
 		// Says nothing about Firestore.
 	case err != nil && resilience.CategoryOf(err) == resilience.CategoryDependency:
-		o.answered.Store(0)
+		o.answered.Store(notAnswered)
 	default:
 		o.answered.Store(now.UnixNano())
 	}
@@ -105,8 +105,13 @@ func (o *observed) note(op string, begin time.Time, err error) error {
 // longer than d ago.
 func (o *observed) answeredWithin(d time.Duration) bool {
 	at := o.answered.Load()
-	return at != 0 && o.now().UnixNano()-at <= int64(d)
+	return at > 0 && o.now().UnixNano()-at <= int64(d)
 }
+
+// unanswered reports whether the last operation was not answered.
+func (o *observed) unanswered() bool { return o.answered.Load() == notAnswered }
+
+const notAnswered = -1
 
 func resultOf(err error) string {
 	switch {

@@ -60,18 +60,18 @@ func TestWithCache_NeverLongerThanAMinute(t *testing.T) {
 func TestKeyLocks_WaiterMayLeave(t *testing.T) {
 	t.Parallel()
 	locks := newKeyLocks()
-	unlock, err := locks.lock(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
+	unlock, waited, err := locks.lock(t.Context(), "a")
+	if err != nil || waited {
+		t.Fatalf("free key: waited %v, error %v", waited, err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	left := make(chan error)
 	go func() {
-		_, err := locks.lock(ctx, "a")
+		_, _, err := locks.lock(ctx, "a")
 		left <- err
 	}()
-	other, err := locks.lock(t.Context(), "b")
-	if err != nil {
+	other, waited, err := locks.lock(t.Context(), "b")
+	if err != nil || waited {
 		t.Fatalf("another key waits too: %v", err)
 	}
 	other()
@@ -81,7 +81,7 @@ func TestKeyLocks_WaiterMayLeave(t *testing.T) {
 		t.Errorf("waiter left with %v", err)
 	}
 	unlock()
-	again, err := locks.lock(t.Context(), "a")
+	again, _, err := locks.lock(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ func once(entries []jobstore.Entry) map[string]int {
 }
 
 // elapse lets time pass on the clock of a synctest bubble; nobody waits for it.
-func elapse(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the bubble's clock
+func elapse(d time.Duration) { time.Sleep(d) }
 
 // settle lets time pass and then everything happen that is due by then.
 func settle(d time.Duration) {

@@ -17,7 +17,7 @@ import (
 )
 
 // elapse lets time pass on the clock of a synctest bubble; nobody waits for it.
-func elapse(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // the bubble's clock
+func elapse(d time.Duration) { time.Sleep(d) }
 
 func TestProgress_StuckOnlyWithWorkInHand(t *testing.T) {
 	t.Parallel()
