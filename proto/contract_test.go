@@ -92,7 +92,7 @@ func TestMessages_survive_an_unknown_case(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	future := append(known, 0xfa, 0x3f, 0x02, 0x08, 0x01) // field 1023, a message of two bytes
+	future := slices.Concat(known, []byte{0xfa, 0x3f, 0x02, 0x08, 0x01}) // field 1023, a message of two bytes
 	var event resiliencyv1.JobEvent
 	if err := proto.Unmarshal(future, &event); err != nil {
 		t.Fatal(err)

@@ -93,6 +93,18 @@ func TestDecisions_are_numbered(t *testing.T) {
 	}
 }
 
+// A test that sleeps hopes; one in a testing/synctest bubble only moves its clock.
+func TestTests_do_not_sleep(t *testing.T) {
+	t.Parallel()
+	for _, name := range goFiles(t) {
+		text := read(t, name)
+		if strings.HasSuffix(name, "_test.go") && bytes.Contains(text, []byte("time."+"Sleep(")) &&
+			!bytes.Contains(text, []byte(`"testing/synctest"`)) {
+			t.Errorf("%s sleeps: wait for what it waits for, or use testing/synctest", name)
+		}
+	}
+}
+
 // A script that goes on after an error does damage.
 func TestScripts_stop_at_errors(t *testing.T) {
 	t.Parallel()

@@ -25,19 +25,18 @@ type cli struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var c cli
 	kong.Parse(&c, kong.Name("provision"), kong.Description("Creates topics and subscriptions that are missing."))
-	if err := c.run(ctx); err != nil {
+	if err := c.run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "provision:", err)
-		stop()
 		os.Exit(1)
 	}
 	fmt.Printf("project %s has all topics and subscriptions\n", c.Project)
 }
 
 func (c *cli) run(ctx context.Context) (err error) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
 	client, err := pubsub.NewClient(ctx, c.Project)

@@ -36,7 +36,7 @@ func (c *execCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	program := exec.CommandContext(ctx, c.Program[0], c.Program[1:]...) //nolint:gosec // the caller's own program
+	program := exec.CommandContext(ctx, c.Program[0], c.Program[1:]...)
 	program.Cancel = func() error { return program.Process.Signal(syscall.SIGTERM) }
 	program.WaitDelay = 5 * time.Second
 	program.Dir, program.Env = c.In, project.Env()
