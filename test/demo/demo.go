@@ -32,6 +32,9 @@ type Options struct {
 	Out io.Writer
 }
 
+// playWithin bounds the life of all Jobs: a demo that hangs shows nothing.
+const playWithin = 10 * time.Minute
+
 // patience is how long records may trail the end of the last Job.
 const patience = 60 * time.Second
 
@@ -90,7 +93,10 @@ func play(ctx context.Context, s *stack.Stack, p *stack.Project, client *firesto
 	defer driver.Close()
 	stop := show(ctx, o.Out, driver, client)
 	defer stop()
-	if err := driver.Play(ctx); err != nil {
+	playing, cancel := context.WithTimeoutCause(ctx, playWithin,
+		fmt.Errorf("the Jobs have not all ended within %s; see the logs of the control plane", playWithin))
+	defer cancel()
+	if err := driver.Play(playing); err != nil {
 		return nil, err
 	}
 	return driver.Settle(ctx, client, patience)

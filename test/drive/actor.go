@@ -17,12 +17,12 @@ type Actor struct {
 }
 
 // SuspendAndResume suspends a running Job, waits until Kubernetes says so, and
-// lets it go on.
+// lets it go on. A Job that ends before the suspension reaches it stays ended.
 func SuspendAndResume(ctx context.Context, a *Actor, name string) error {
 	if err := a.suspend(ctx, name, true); err != nil {
 		return err
 	}
-	if err := a.truth.Wait(ctx, name, func(f Fact) bool { return f.Suspended }); err != nil {
+	if err := a.truth.Wait(ctx, name, func(f Fact) bool { return f.Suspended || f.State != "" }); err != nil {
 		return fmt.Errorf("suspend job %s: %w", name, err)
 	}
 	return a.suspend(ctx, name, false)
