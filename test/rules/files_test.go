@@ -93,14 +93,23 @@ func TestDecisions_are_numbered(t *testing.T) {
 	}
 }
 
-// A test that sleeps hopes; one in a testing/synctest bubble only moves its clock.
+// A test that sleeps hopes. One in a testing/synctest bubble only moves its
+// clock, and where the time itself is the point (an outage of so many seconds)
+// a comment on the same line says so.
 func TestTests_do_not_sleep(t *testing.T) {
 	t.Parallel()
+	sleep := regexp.MustCompile(`\btime\.Sleep\([^/]*$`)
 	for _, name := range goFiles(t) {
-		text := read(t, name)
-		if strings.HasSuffix(name, "_test.go") && bytes.Contains(text, []byte("time."+"Sleep(")) &&
-			!bytes.Contains(text, []byte(`"testing/synctest"`)) {
-			t.Errorf("%s sleeps: wait for what it waits for, or use testing/synctest", name)
+		text := string(read(t, name))
+		if !strings.HasSuffix(name, "_test.go") || strings.Contains(text, `"testing/synctest"`) {
+			continue
+		}
+		line := 0
+		for text := range strings.Lines(text) {
+			line++
+			if sleep.MatchString(strings.TrimSpace(text)) {
+				t.Errorf("%s:%d sleeps: wait for the condition, use testing/synctest, or say in a comment there why not", name, line)
+			}
 		}
 	}
 }
