@@ -5,11 +5,11 @@ package app
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/rs/zerolog"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -30,7 +30,7 @@ import (
 // Run starts the service and returns; its workers go on.
 func Run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
 	// client-go logs through klog, which is one for the process.
-	klog.SetSlogLogger(slog.New(zerolog.NewSlogHandler(
+	klog.SetLogger(logr.FromSlogHandler(zerolog.NewSlogHandler(
 		rt.Log.Level(zerolog.WarnLevel).With().Str("component", "client-go").Logger())))
 	tenants, err := cfg.tenants()
 	if err != nil {
@@ -113,7 +113,7 @@ func requirePubSub(ctx context.Context, rt *service.Runtime, cfg *Config) (*mess
 	publisher := messaging.NewPublisher(client, messaging.PublisherConfig{}, rt.Registry, rt.Log)
 	rt.Defer("publisher", func() error {
 		// The queue has waited for all it could: this only frees what is held.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		if err := publisher.Close(ctx); err != nil {
 			rt.Log.Warn().Err(err).Msg("publisher closed with unconfirmed messages; the next start says them again")
@@ -123,7 +123,8 @@ func requirePubSub(ctx context.Context, rt *service.Runtime, cfg *Config) (*mess
 	check := func(ctx context.Context) error {
 		return publisher.Check(ctx, topology.TopicJobEvents, topology.TopicJobPhases)
 	}
-	err = rt.Require(ctx, "pubsub", "Check GOOGLE_CLOUD_PROJECT and the credentials, or PUBSUB_EMULATOR_HOST.", func(ctx context.Context) error {
+	remedy := "Check GOOGLE_CLOUD_PROJECT and the credentials, or PUBSUB_EMULATOR_HOST."
+	err = rt.Require(ctx, "pubsub", remedy, func(ctx context.Context) error {
 		if err := check(ctx); status.Code(err) != codes.NotFound {
 			return err
 		}

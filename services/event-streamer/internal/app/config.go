@@ -68,18 +68,21 @@ func (c *Config) tenants() (map[string]string, error) {
 	}
 	out := map[string]string{}
 	var errs []error
+	wrongf := func(format, value string) {
+		errs = append(errs, fmt.Errorf("NAMESPACES (--namespaces): "+format, value))
+	}
 	for pair := range strings.SplitSeq(c.Namespaces, ",") {
 		ns, tenant, ok := strings.Cut(strings.TrimSpace(pair), "=")
 		_, twice := out[ns]
 		switch {
 		case !ok:
-			errs = append(errs, fmt.Errorf("NAMESPACES (--namespaces): %q is not of the form namespace=tenant", pair))
+			wrongf("%q is not of the form namespace=tenant", pair)
 		case len(validation.IsDNS1123Label(ns)) > 0:
-			errs = append(errs, fmt.Errorf("NAMESPACES (--namespaces): %q is not the name of a namespace", ns))
+			wrongf("%q is not the name of a namespace", ns)
 		case job.CheckID(tenant) != nil:
-			errs = append(errs, fmt.Errorf("NAMESPACES (--namespaces): %q is not the name of a tenant: it must be 1 to 63 letters, digits, '-', '_' or '.'", tenant))
+			wrongf("%q is not the name of a tenant: it must be 1 to 63 letters, digits, '-', '_' or '.'", tenant)
 		case twice:
-			errs = append(errs, fmt.Errorf("NAMESPACES (--namespaces): namespace %q is given twice", ns))
+			wrongf("namespace %q is given twice", ns)
 		default:
 			out[ns] = tenant
 		}

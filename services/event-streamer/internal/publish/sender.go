@@ -81,14 +81,14 @@ func (s *Sender) publish(ctx context.Context, facts []fact.Fact, errs []error) e
 // confirmed logs a fact that Pub/Sub has. Statuses are few and what an operator
 // looks for; phases are many and have a service of their own.
 func (s *Sender) confirmed(f fact.Fact) {
-	e, claim := s.log.Info(), "state"
+	level, claim := zerolog.InfoLevel, "state"
 	switch f.Kind() {
 	case fact.KindPhase:
-		e, claim = s.log.Debug(), "phase"
+		level, claim = zerolog.DebugLevel, "phase"
 	case fact.KindCause:
 		claim = "cause"
 	}
-	e.Str("event_id", f.EventID()).Str("job_id", f.JobID()).Str("correlation_id", f.CorrelationID()).
+	s.log.WithLevel(level).Str("event_id", f.EventID()).Str("job_id", f.JobID()).Str("correlation_id", f.CorrelationID()).
 		Int32("attempt", f.Attempt()).Str("kind", f.Kind()).Str(claim, f.Label()).
 		Time("occurred_at", f.OccurredAt()).Msg("published")
 }

@@ -60,7 +60,7 @@ func (w *Watcher) panicked(where string, obj, value any) {
 
 // identity names an object that made a handler panic, and may do so again.
 func identity(obj any) (ns, name, uid string) {
-	defer func() { _ = recover() }() //nolint:errcheck // a nameless object stays nameless
+	defer func() { _ = recover() }() // a nameless object stays nameless
 	if m, ok := obj.(metav1.Object); ok {
 		return m.GetNamespace(), m.GetName(), string(m.GetUID())
 	}
