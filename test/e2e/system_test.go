@@ -155,3 +155,14 @@ func (s *system) awaitState(id, state string) map[string]any {
 	})
 	return doc
 }
+
+// pass lets time go by where the passing of time is itself what is tested: an
+// outage's length, the next second of a clock. Never to wait for something.
+func pass(t *testing.T, d time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(d):
+	case <-t.Context().Done():
+		t.Fatal(context.Cause(t.Context()))
+	}
+}

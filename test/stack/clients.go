@@ -2,7 +2,9 @@ package stack
 
 import (
 	"context"
+	"fmt"
 
+	"cloud.google.com/go/firestore"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -29,3 +31,14 @@ func (ownerToken) GetRequestMetadata(context.Context, ...string) (map[string]str
 }
 
 func (ownerToken) RequireTransportSecurity() bool { return false }
+
+// OpenFirestore returns a client of the Firestore that an env file names, for a
+// process that did not start the stack; the caller closes it.
+func OpenFirestore(ctx context.Context, vars Vars) (*firestore.Client, error) {
+	id := vars.Get("GOOGLE_CLOUD_PROJECT")
+	client, err := firestore.NewClient(ctx, id, emulatorOptions(vars.Get(envFirestore))...)
+	if err != nil {
+		return nil, fmt.Errorf("Firestore client of project %s: %w", id, err)
+	}
+	return client, nil
+}

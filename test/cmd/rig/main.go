@@ -22,6 +22,7 @@ type cli struct {
 	Status statusCmd `cmd:"" help:"Show the parts and services and whether they are ready."`
 	Env    envCmd    `cmd:"" help:"Print the environment of the running system, to be sourced by a shell."`
 	Exec   execCmd   `cmd:"" help:"Run a program beside a stack without services."`
+	Job    jobCmd    `cmd:"" help:"Print the record of a job of the running system."`
 	Demo   demoCmd   `cmd:"" help:"Run real Jobs through the system and check every record."`
 	Bench  benchCmd  `cmd:"" help:"Measure, and write the report."`
 	Serve  serveCmd  `cmd:"" hidden:"" help:"Run the whole system in the foreground."`
