@@ -48,13 +48,11 @@ func (f *Facts) condition(o *job.Observation, j *Job, c *Condition) {
 		p.Details["reason"] = c.Reason
 	}
 	note := &resiliencyv1.PhaseNoted{Level: resiliencyv1.NoteLevel_NOTE_LEVEL_INFO, Kubernetes: kubernetesRef(o)}
-	switch c.Type {
-	case batchv1.JobFailed:
-		note.Level = resiliencyv1.NoteLevel_NOTE_LEVEL_ERROR
-	case batchv1.JobFailureTarget:
+	if failed := c.Type == batchv1.JobFailed; failed || c.Type == batchv1.JobFailureTarget {
 		note.Level = resiliencyv1.NoteLevel_NOTE_LEVEL_WARNING
-	}
-	if c.Type == batchv1.JobFailed || c.Type == batchv1.JobFailureTarget {
+		if failed {
+			note.Level = resiliencyv1.NoteLevel_NOTE_LEVEL_ERROR
+		}
 		cause := conditionCause(c)
 		note.Cause = causeDetail(&cause)
 	}

@@ -23,7 +23,8 @@ const (
 // Pod says all that a Pod shows about the Job that owns it: causes of failure,
 // which never touch the status, and the steps of its life.
 func (m *Mapper) Pod(p *Pod, owner *Job) (Facts, error) {
-	f, head, err := m.podHead(p, owner)
+	var f Facts
+	head, err := m.podHead(p, owner)
 	if err != nil {
 		return f, err
 	}
@@ -59,7 +60,7 @@ func (m *Mapper) PodDeleted(p *Pod, owner *Job) (Facts, error) {
 	if err != nil || p.StartedAt.IsZero() || !p.EndedAt.IsZero() {
 		return f, err
 	}
-	_, head, err := m.podHead(p, owner)
+	head, err := m.podHead(p, owner)
 	if err != nil {
 		return f, err
 	}
@@ -67,14 +68,12 @@ func (m *Mapper) PodDeleted(p *Pod, owner *Job) (Facts, error) {
 	return f, nil
 }
 
-func (m *Mapper) podHead(p *Pod, owner *Job) (Facts, job.Observation, error) {
-	var f Facts
+func (m *Mapper) podHead(p *Pod, owner *Job) (job.Observation, error) {
 	if owner == nil || p.JobUID == "" || p.JobUID != owner.UID {
-		return f, job.Observation{}, fmt.Errorf("read pod %s/%s: %w", p.Namespace, p.Name, ErrNotOwner)
+		return job.Observation{}, fmt.Errorf("read pod %s/%s: %w", p.Namespace, p.Name, ErrNotOwner)
 	}
 	// What is wrong with the Job's annotations was noted with the Job.
-	head, err := m.head(owner, &Facts{})
-	return f, head, err
+	return m.head(owner, &Facts{})
 }
 
 func (p *Pod) outcome() resiliencyv1.PhaseOutcome {
