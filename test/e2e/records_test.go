@@ -83,7 +83,9 @@ func TestJobRecreatedUnderItsName(t *testing.T) {
 func TestRemovedLabelIsNoDeletion(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, "label", updater, streamer)
-	s.create(stack.JobSpec{Name: "unlabelled", Outcome: stack.OutcomeHang})
+	// A Job that loses its last label gets its pod template's labels back, so it
+	// has another one.
+	s.create(stack.JobSpec{Name: "unlabelled", Outcome: stack.OutcomeHang, Labels: map[string]string{"team": "a"}})
 	s.create(stack.JobSpec{Name: "deleted", Outcome: stack.OutcomeHang})
 	s.awaitState("unlabelled", "RUNNING")
 	s.awaitState("deleted", "RUNNING")
