@@ -11,24 +11,30 @@ import (
 type Outcome uint8
 
 const (
-	// OutcomeApplied: the record knows something new.
+	// OutcomeApplied means that the record knows something new.
 	OutcomeApplied Outcome = iota + 1
-	// OutcomeDuplicate: the record knew just this.
+	// OutcomeDuplicate means that the record knew just this.
 	OutcomeDuplicate
-	// OutcomeStale: the record knew better.
+	// OutcomeStale means that the record knew better.
 	OutcomeStale
-	// OutcomeCorrected: a verdict was replaced by a different one.
+	// OutcomeCorrected means that a verdict was replaced by a different one.
 	OutcomeCorrected
 )
 
-var outcomeNames = [...]string{"unknown", "applied", "duplicate", "stale", "corrected"}
-
 // String is the name that logs and metrics use.
 func (o Outcome) String() string {
-	if int(o) < len(outcomeNames) {
-		return outcomeNames[o]
+	switch o {
+	case OutcomeApplied:
+		return "applied"
+	case OutcomeDuplicate:
+		return "duplicate"
+	case OutcomeStale:
+		return "stale"
+	case OutcomeCorrected:
+		return "corrected"
+	default:
+		return "unknown"
 	}
-	return outcomeNames[0]
 }
 
 // Changed reports whether the record must be written.
@@ -70,7 +76,7 @@ type work struct {
 	before Status
 }
 
-var scratch = sync.Pool{New: func() any { return new(work) }}
+var scratch = sync.Pool{New: func() any { return new(work) }} //nolint:gochecknoglobals // a pool serves the whole process
 
 // Apply merges one claim into the record and says what it did.
 func (r *Record) Apply(o *Observation) Outcome { return merge.apply(r, o) }

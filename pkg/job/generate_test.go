@@ -3,8 +3,9 @@ package job
 import (
 	"time"
 
-	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 	"pgregory.net/rapid"
+
+	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
 // Every field is drawn from at most three values, so that ties on many levels

@@ -44,7 +44,7 @@ type rules struct {
 }
 
 // merge is the rule of the product. It is never written to.
-var merge = rules{
+var merge = rules{ //nolint:gochecknoglobals // a constant that Go cannot spell as one
 	status:     statusOrder(),
 	cause:      causeOrder(),
 	mark:       markOrder(),
