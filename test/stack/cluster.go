@@ -23,12 +23,22 @@ var stages []byte
 
 // clusterConfig is kwokctl's own part of the configuration. Without
 // disableQPSLimits about three Jobs a second complete; without bindAddress
-// everything listens on all interfaces.
+// everything listens on all interfaces; with leader election a killed controller
+// manager or scheduler would be missing for the 15 seconds of its lease; with
+// node leases a restarted KWOK never takes the nodes over (it sees the leases of
+// the one before and does nothing), so nodes live by their heartbeat alone.
 const clusterConfig = `apiVersion: config.kwok.x-k8s.io/v1alpha1
 kind: KwokctlConfiguration
 options:
   disableQPSLimits: true
   bindAddress: 127.0.0.1
+componentsPatches:
+- name: kube-controller-manager
+  extraArgs: [{key: leader-elect, value: "false"}]
+- name: kube-scheduler
+  extraArgs: [{key: leader-elect, value: "false"}]
+- name: kwok-controller
+  extraArgs: [{key: node-lease-duration-seconds, value: "0"}]
 ---
 `
 
@@ -112,6 +122,11 @@ func (c *cluster) restConfig() (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the cluster's kubeconfig: %w", err)
 	}
+	// Client-go watches certificate files for ever, even after the stack stopped.
+	if err := rest.LoadTLSFiles(config); err != nil {
+		return nil, fmt.Errorf("read the certificates of the cluster's kubeconfig: %w", err)
+	}
+	config.CertFile, config.KeyFile, config.CAFile = "", "", ""
 	config.QPS, config.Burst = -1, 0
 	return config, nil
 }

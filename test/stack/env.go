@@ -58,8 +58,9 @@ func (v Vars) Shell() string {
 func ParseShell(text string) Vars {
 	var v Vars
 	for line := range strings.Lines(text) {
-		name, value, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "export "), "=")
-		if !ok || len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
+		pair, exported := strings.CutPrefix(strings.TrimSpace(line), "export ")
+		name, value, ok := strings.Cut(pair, "=")
+		if !exported || !ok || len(value) < 2 || value[0] != '\'' || value[len(value)-1] != '\'' {
 			continue
 		}
 		v = v.with(name, strings.ReplaceAll(value[1:len(value)-1], `'\''`, "'"))

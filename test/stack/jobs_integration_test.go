@@ -4,7 +4,6 @@ package stack_test
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -14,41 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/envision/resiliency/test/stack"
-	"github.com/envision/resiliency/test/stack/proc"
 )
-
-// shared is the stack of this package's tests.
-var shared *stack.Stack
-
-func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	s, err := stack.Start(ctx, stack.Options{Dir: "../../.run/test-stack", ToolsDir: "../../.tools/bin", Out: os.Stdout})
-	if err != nil {
-		println(err.Error())
-		return 1
-	}
-	shared = s
-	code := m.Run()
-	if err := s.Stop(); err != nil {
-		println(err.Error())
-		return 1
-	}
-	mark, err := proc.NewMark(s.Dir())
-	if err != nil {
-		println(err.Error())
-		return 1
-	}
-	if left, err := mark.Processes(); err != nil || len(left) > 0 {
-		println("processes of the stack survived Stop", len(left))
-		return 1
-	}
-	return code
-}
 
 func TestStack_jobs_end_as_declared(t *testing.T) {
 	t.Parallel()
