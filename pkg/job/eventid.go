@@ -11,7 +11,9 @@ import (
 // namespace of every event id of this product: uuid.NewSHA1 over the URL
 // namespace and the module path. It must never change, or a replayed message
 // would look like news.
-var namespace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://github.com/envision/resiliency/events")) //nolint:gochecknoglobals // a constant that Go cannot spell as one
+//
+//nolint:gochecknoglobals // a constant that Go cannot spell as one
+var namespace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("https://github.com/envision/resiliency/events"))
 
 // EventID gives a fact its id: UUIDv5 over the parts, whoever reports them, so
 // two sources that saw one thing name it alike and a repeat is harmless. Parts

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -12,7 +13,7 @@ import (
 	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/jobevent"
 	"github.com/envision/resiliency/pkg/jobstore"
-	"github.com/envision/resiliency/pkg/messaging/topology"
+	"github.com/envision/resiliency/pkg/jobstore/announce"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 	"github.com/envision/resiliency/test/stack"
 )
@@ -23,13 +24,14 @@ var stepsOf = map[int]int{16: 160, 64: 60}
 // measureStatusPath takes the commits per second from the bytes of a message to
 // the commit, every one a change of state, beside a RunTransaction loop and a
 // bare commit with a precondition that write the same documents.
-func measureStatusPath(ctx context.Context, p *stack.Project, r *Report, out io.Writer) error {
+func measureStatusPath(ctx context.Context, p *stack.Project, r *Report, out io.Writer) (err error) {
 	client, err := p.Firestore(ctx)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	path := &statusPath{client: client, store: jobstore.New(client, jobstore.WithWriter("bench"), jobstore.WithOutbox(outboxOf))}
+	defer func() { err = errors.Join(err, client.Close()) }()
+	outbox := announce.Changes(resiliencyv1.Source_SOURCE_STATUS_UPDATER)
+	path := &statusPath{client: client, store: jobstore.New(client, jobstore.WithWriter("bench"), jobstore.WithOutbox(outbox))}
 	template, err := path.record(ctx)
 	if err != nil {
 		return err
@@ -100,22 +102,4 @@ func (p *statusPath) step(ctx context.Context, id string, step int) error {
 		err = fmt.Errorf("step %d of job %s was %s: it measures nothing", step, id, result.Outcome)
 	}
 	return err
-}
-
-func outboxOf(before, after *job.Record, revision int64) ([]jobstore.Entry, error) {
-	u := jobevent.Update(before, after, revision, resiliencyv1.Source_SOURCE_STATUS_UPDATER)
-	if u == nil {
-		return nil, nil
-	}
-	payload, err := proto.Marshal(u)
-	if err != nil {
-		return nil, err
-	}
-	return []jobstore.Entry{{
-		ID: u.GetEventId(), Topic: topology.TopicJobUpdates, Payload: payload,
-		Type: string(u.ProtoReflect().Descriptor().FullName()),
-		Attributes: map[string]string{
-			"event_id": u.GetEventId(), "job_id": u.GetJobId(), "correlation_id": u.GetCorrelationId(),
-		},
-	}}, nil
 }
