@@ -38,11 +38,11 @@ help: ## Show this list
 		/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: tools build ## Run 200 real Jobs through the system and check every record
+demo: cluster-tools build ## Run 200 real Jobs through the system and check every record
 	@$(RUN)/bin/rig demo
 
 .PHONY: up
-up: tools build ## Start the system and leave it running; .run/env tells where
+up: cluster-tools build ## Start the system and leave it running; .run/env tells where
 	@$(RUN)/bin/rig up
 
 .PHONY: down
@@ -73,7 +73,7 @@ test-unit: test-tools ## Run the unit tests of every module with the race detect
 	done; exit $$rc
 
 .PHONY: test-integration
-test-integration: tools test-tools build-race $(RUN)/bin/rig ## Run the integration tests against race-built services
+test-integration: cluster-tools test-tools build-race $(RUN)/bin/rig ## Run the integration tests against race-built services
 	@mkdir -p $(RUN)/test; rc=0; \
 	for m in $(MODULES); do \
 		files=$$(cd $$m && grep -rlE '^//go:build .*\bintegration\b' --include='*_test.go' . || true); \
@@ -98,14 +98,18 @@ soak: ## Run the integration tests at full size (about 30 minutes)
 	exit $$rc
 
 .PHONY: bench
-bench: tools build ## Measure, and write .run/bench/report.json
+bench: cluster-tools build ## Measure, and write .run/bench/report.json
 	@$(RUN)/bin/rig bench
 
 ##@ Build
 
 .PHONY: tools
-tools: ## Build the control plane and the proto tools once (minutes the first time)
-	@tools/build.sh cluster proto
+tools: ## Build every pinned tool once (minutes the first time)
+	@tools/build.sh cluster proto test lint
+
+.PHONY: cluster-tools
+cluster-tools:
+	@tools/build.sh cluster
 
 .PHONY: build
 build: $(RUN)/bin/rig ## Build the services and the rig into .run/bin
