@@ -68,11 +68,8 @@ func (c *component) Kill() error {
 	if err != nil {
 		return err
 	}
-	for c.cluster.mark.Owns(pid) {
-		if _, err := c.cluster.mark.Signal(pid, syscall.SIGKILL); err != nil {
-			return err
-		}
-		time.Sleep(5 * time.Millisecond)
+	if err := c.cluster.mark.End(pid, 5*time.Second); err != nil {
+		return fmt.Errorf("kill %s: %w", c.name, err)
 	}
 	// kwokctl takes a dead but unreaped process for a running one; without its
 	// pid file it starts the component again.

@@ -125,7 +125,7 @@ func (l *launcher) start(ctx context.Context, kind emulatorKind) (*emulator, err
 	if l.sdk != "" {
 		e.Part, err = newJavaEmulator(l, kind, port)
 	} else {
-		e.Part, err = newContainer(l, kind, port)
+		e.Part = newContainer(l, kind, port)
 	}
 	if err != nil {
 		return nil, err
@@ -145,9 +145,10 @@ func awaitEmulator(ctx context.Context, kind emulatorKind, addr string, within t
 	defer func() { _ = conn.Close() }()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
-	for last := errors.New("not asked yet"); ; {
+	for {
 		// A plain dial first: gRPC backs off for a second after a refusal.
-		if last = dialable(ctx, addr); last == nil {
+		last := dialable(ctx, addr)
+		if last == nil {
 			if last = probeOnce(ctx, kind, conn); last == nil {
 				return nil
 			}

@@ -55,18 +55,17 @@ type container struct {
 	addr string
 }
 
-func newContainer(l *launcher, kind emulatorKind, port int) (*container, error) {
+func newContainer(l *launcher, kind emulatorKind, port int) *container {
 	sum := sha256.Sum256([]byte(l.stack.mark.Dir()))
 	name := "resiliency-" + hex.EncodeToString(sum[:4]) + "-" + kind.part
 	args := append([]string{
 		"run", "--rm", "--name", name, "--publish", loopback(port) + ":8080", emulatorImage,
 	}, kind.image...)
 	spec := proc.Spec{Name: kind.part, Path: l.dock.path, Args: args, Env: os.Environ(), Dir: l.stack.mark.Dir()}
-	c := &container{
+	return &container{
 		dock: l.dock, proc: proc.New(spec, l.stack.mark, l.stack.spawner),
 		kind: kind, name: name, addr: loopback(port),
 	}
-	return c, nil
 }
 
 func (c *container) Name() string    { return c.kind.part }

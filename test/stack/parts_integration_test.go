@@ -24,7 +24,9 @@ import (
 	"github.com/envision/resiliency/test/stack/proxy"
 )
 
-// Not parallel: what follows takes away what the other tests stand on.
+// Not parallel: it takes away what the other tests stand on.
+//
+//nolint:paralleltest // see above
 func TestStack_parts_can_be_broken_and_mended(t *testing.T) {
 	project := newProject(t, "parts")
 	for _, name := range shared.Parts() {

@@ -176,10 +176,7 @@ func TestContainer_is_named_after_its_run_directory(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Stop() })
-	c, err := newContainer(&launcher{stack: s, dock: &docker{path: script}}, firestoreKind, 12345)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := newContainer(&launcher{stack: s, dock: &docker{path: script}}, firestoreKind, 12345)
 	if err := c.Restart(t.Context()); err == nil || !strings.Contains(err.Error(), "ended before it answered") {
 		t.Errorf("restart of a container that ends: %v", err)
 	}

@@ -88,19 +88,44 @@ func (m Mark) Signal(pid int, sig syscall.Signal) (bool, error) {
 // gone; it returns how many there were.
 func (m Mark) Sweep(within time.Duration) (int, error) {
 	seen := map[int]bool{}
-	for deadline := time.Now().Add(within); ; time.Sleep(10 * time.Millisecond) {
+	timeout := time.NewTimer(within)
+	defer timeout.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
 		pids, err := m.Processes()
 		if err != nil || len(pids) == 0 {
 			return len(seen), err
-		}
-		if time.Now().After(deadline) {
-			return len(seen), fmt.Errorf("processes %v of %s survive SIGKILL after %s", pids, m.dir, within)
 		}
 		for _, pid := range pids {
 			seen[pid] = true
 			if _, err := m.Signal(pid, syscall.SIGKILL); err != nil {
 				return len(seen), err
 			}
+		}
+		select {
+		case <-tick.C:
+		case <-timeout.C:
+			return len(seen), fmt.Errorf("processes %v of %s survive SIGKILL after %s", pids, m.dir, within)
+		}
+	}
+}
+
+// End kills one process of ours and waits until it is gone; one that is not
+// ours, or has ended, is left alone.
+func (m Mark) End(pid int, within time.Duration) error {
+	timeout := time.NewTimer(within)
+	defer timeout.Stop()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ours, err := m.Signal(pid, syscall.SIGKILL); err != nil || !ours {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-timeout.C:
+			return fmt.Errorf("process %d survives SIGKILL after %s", pid, within)
 		}
 	}
 }

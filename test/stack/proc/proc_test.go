@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -44,9 +45,7 @@ func play(role string) {
 		}
 	}
 	fmt.Println("ready")
-	select {
-	case <-time.After(time.Minute): // ends by itself should the test die
-	}
+	<-time.After(time.Minute) // ends by itself should the test die
 }
 
 func newMark(t *testing.T) proc.Mark {
@@ -251,7 +250,8 @@ func parent() {
 	env := append(os.Environ(), childVar+"=wait")
 	child := proc.New(proc.Spec{Name: "child", Path: path, Env: env}, mark, proc.NewSpawner())
 	daemon := exec.Command(path)
-	daemon.Env, daemon.SysProcAttr = append(env, mark.Env()), &syscall.SysProcAttr{Setsid: true}
+	daemon.Env = append(slices.Clone(env), mark.Env())
+	daemon.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	_, guardErr := proc.StartGuard(mark)
 	if err := errors.Join(guardErr, child.Start(), daemon.Start()); err != nil {
 		fmt.Println(err)

@@ -9,8 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -29,22 +27,6 @@ type Message struct {
 	Blocks string `json:"blocks,omitempty"`
 	// Edits counts chat.update calls.
 	Edits int `json:"edits"`
-}
-
-// Fault is what calls meet instead of, or before, an answer.
-type Fault struct {
-	// Method is the API method, "chat.postMessage"; empty means every one.
-	Method string
-	// Times is how many calls meet it; 0 means all until ClearFaults.
-	Times int
-	// Delay comes before anything else.
-	Delay time.Duration
-	// RetryAfter answers 429 with that header, in whole seconds (0 s: none).
-	RetryAfter time.Duration
-	// Status answers with this HTTP status and no body of Slack's.
-	Status int
-	// Error answers 200 with ok=false and this error, as Slack mostly does.
-	Error string
 }
 
 // Server is a running stand-in. Use Start.
@@ -107,77 +89,6 @@ func (s *Server) Calls(method string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls[method]
-}
-
-// AddFault puts a fault behind those already set; the first that matches a call
-// is what it meets.
-func (s *Server) AddFault(fault Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, &fault)
-}
-
-// ClearFaults ends all faults.
-func (s *Server) ClearFaults() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
-}
-
-// take returns the fault that a call meets, nil for none.
-func (s *Server) take(method string) *Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.calls[method]++
-	for i, f := range s.faults {
-		if f.Method != "" && f.Method != method {
-			continue
-		}
-		fault := *f
-		if f.Times > 0 {
-			if f.Times--; f.Times == 0 {
-				s.faults = slices.Delete(s.faults, i, i+1)
-			}
-		}
-		return &fault
-	}
-	return nil
-}
-
-func (s *Server) faulty(method string, next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		// Read before any delay: the server notices a client that goes away only
-		// once the body is read.
-		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
-		if err := r.ParseForm(); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		fault := s.take(method)
-		if fault == nil {
-			next(w, r)
-			return
-		}
-		select {
-		case <-time.After(fault.Delay):
-		case <-r.Context().Done():
-			return
-		case <-s.closing:
-			return
-		}
-		switch {
-		case fault.RetryAfter > 0:
-			w.Header().Set("Retry-After", strconv.Itoa(int(fault.RetryAfter.Seconds())))
-			w.WriteHeader(http.StatusTooManyRequests)
-			answer(w, map[string]any{"ok": false, "error": "ratelimited"})
-		case fault.Status != 0:
-			w.WriteHeader(fault.Status)
-		case fault.Error != "":
-			answer(w, map[string]any{"ok": false, "error": fault.Error})
-		default:
-			next(w, r)
-		}
-	}
 }
 
 func (s *Server) post(w http.ResponseWriter, r *http.Request) {
