@@ -52,6 +52,7 @@ func drawKubernetes(t *rapid.T) Kubernetes {
 	k.Cluster = three(t, "cluster", "k1", "k2", "k3")
 	k.Namespace = three(t, "namespace", "n1", "n2", "n3")
 	k.Name = three(t, "name", "j1", "j2", "j3")
+	k.End = three(t, "end", StageEndUnknown, StageEndsJob, StageGoesOn)
 	return k
 }
 
@@ -115,6 +116,7 @@ func drawSibling(t *rapid.T, o Observation) Observation {
 	take("cluster", func() { s.Kubernetes.Cluster = other.Kubernetes.Cluster })
 	take("namespace", func() { s.Kubernetes.Namespace = other.Kubernetes.Namespace })
 	take("name", func() { s.Kubernetes.Name = other.Kubernetes.Name })
+	take("end", func() { s.Kubernetes.End = other.Kubernetes.End })
 	take("generation", func() { s.Generation = other.Generation })
 	take("detail", func() { s.Detail = other.Detail })
 	take("stage_done", func() { s.StageDone = !s.StageDone && s.State == StateRunning })

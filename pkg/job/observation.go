@@ -48,7 +48,24 @@ type Kubernetes struct {
 	UID string
 	// CreatedAt is metadata.creationTimestamp, to the second.
 	CreatedAt time.Time
+	// End says what the end of the Job means for the whole job, as declared on it.
+	End StageEnd
 }
+
+// StageEnd says what the success of a Kubernetes Job means for the whole job.
+// The values are in the order in which they hold against each other: who knows
+// before who does not, and that a job goes on before that it ends, for a wrong
+// end cannot be taken back.
+type StageEnd uint8
+
+const (
+	// StageEndUnknown means that the reporter did not see the Job itself.
+	StageEndUnknown StageEnd = iota
+	// StageEndsJob means that the stage is declared final.
+	StageEndsJob
+	// StageGoesOn means that a later stage follows.
+	StageGoesOn
+)
 
 // CauseDetail is a cause with the raw facts that it was judged by.
 type CauseDetail struct {

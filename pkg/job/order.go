@@ -142,6 +142,7 @@ func kubernetesOrder() order[KubernetesClaim] {
 		{"cluster", func(a, b *KubernetesClaim) int { return strings.Compare(a.Cluster, b.Cluster) }},
 		{"namespace", func(a, b *KubernetesClaim) int { return strings.Compare(a.Namespace, b.Namespace) }},
 		{"name", func(a, b *KubernetesClaim) int { return strings.Compare(a.Name, b.Name) }},
+		{"end", func(a, b *KubernetesClaim) int { return cmp.Compare(a.End, b.End) }},
 	}
 }
 

@@ -129,6 +129,13 @@ func decodeKubernetes(ref *resiliencyv1.KubernetesRef, now time.Time) (job.Kuber
 		}
 		k.CreatedAt = ref.GetCreatedAt().AsTime()
 	}
+	switch {
+	case ref.StageFinal == nil:
+	case ref.GetStageFinal():
+		k.End = job.StageEndsJob
+	default:
+		k.End = job.StageGoesOn
+	}
 	return k, nil
 }
 

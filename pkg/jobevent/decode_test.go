@@ -169,6 +169,12 @@ func TestEncode_roundTrip(t *testing.T) {
 		"cause":    func(o *job.Observation) { o.Kind, o.Cause = job.KindCause, cause },
 		"vanished": func(o *job.Observation) { o.Kind, o.LastState = job.KindVanished, job.StateRunning },
 		"delay":    func(o *job.Observation) { o.Kind, o.Delayed, o.DelayReason = job.KindDelay, true, "no room" },
+		"final stage": func(o *job.Observation) {
+			o.Kind, o.State, o.Kubernetes.End = job.KindStatus, job.StatePending, job.StageEndsJob
+		},
+		"stage before others": func(o *job.Observation) {
+			o.Kind, o.State, o.Kubernetes.End = job.KindStatus, job.StatePending, job.StageGoesOn
+		},
 		"outside Kubernetes": func(o *job.Observation) {
 			o.Kind, o.State, o.Kubernetes = job.KindStatus, job.StatePending, job.Kubernetes{}
 		},

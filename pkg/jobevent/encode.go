@@ -64,9 +64,13 @@ func KubernetesRef(k *job.Kubernetes) *resiliencyv1.KubernetesRef {
 	if *k == (job.Kubernetes{}) {
 		return nil
 	}
-	return &resiliencyv1.KubernetesRef{
+	ref := &resiliencyv1.KubernetesRef{
 		Cluster: k.Cluster, Namespace: k.Namespace, Name: k.Name, Uid: k.UID, CreatedAt: timestamp(k.CreatedAt),
 	}
+	if k.End != job.StageEndUnknown {
+		ref.StageFinal = new(k.End == job.StageEndsJob)
+	}
+	return ref
 }
 
 // Description gives the message form of the descriptive fields, nil for none.

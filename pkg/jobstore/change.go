@@ -34,7 +34,7 @@ func (s *Store) plan(current *entry, o *job.Observation) (*change, error) {
 		return c, nil
 	}
 	now := s.now().UTC().Truncate(job.Precision)
-	c.next = &entry{record: after, meta: Meta{
+	c.next = &entry{record: after, layout: layout, meta: Meta{
 		Revision: current.meta.Revision + 1, UpdatedAt: now, UpdatedBy: s.writer,
 		CheckAfter: now, Shard: ShardOf(o.JobID, s.shards),
 	}}
@@ -57,7 +57,7 @@ func writesOf(current *entry, c *change) []write {
 		record.kind, record.fields = writeCreate, Fields(c.next.record, &c.next.meta)
 	} else {
 		record.kind, record.ifUpdatedAt = writeUpdate, current.updateTime
-		record.updates = changes(current.record, c.next.record, &c.next.meta)
+		record.updates = changes(current, c.next.record, &c.next.meta)
 	}
 	writes = append(writes, record)
 	for i := range c.result.Entries {

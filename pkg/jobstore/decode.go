@@ -20,6 +20,8 @@ type entry struct {
 	record     *job.Record
 	meta       Meta
 	updateTime time.Time
+	// layout is that of the document; 0 before documents had one.
+	layout int64
 }
 
 // decode rebuilds a record from its document. The error names every field that
@@ -30,7 +32,7 @@ func decode(doc *document) (*entry, error) {
 	}
 	top := &reader{fields: doc.fields}
 	e := &entry{
-		updateTime: doc.updateTime,
+		updateTime: doc.updateTime, layout: top.int64("layout"),
 		meta: Meta{
 			Revision: top.int64("revision"), UpdatedAt: top.time("updated_at"),
 			UpdatedBy: top.str("updated_by"), CheckAfter: top.time("check_after"),
@@ -103,8 +105,19 @@ func readKubernetes(r *reader) job.KubernetesClaim {
 		Attempt: r.int32("attempt"),
 		Kubernetes: job.Kubernetes{
 			Cluster: r.str("cluster"), Namespace: r.str("namespace"), Name: r.str("name"),
-			UID: r.str("uid"), CreatedAt: r.time("created_at"),
+			UID: r.str("uid"), CreatedAt: r.time("created_at"), End: readStageEnd(r),
 		},
+	}
+}
+
+func readStageEnd(r *reader) job.StageEnd {
+	switch {
+	case r.fields["stage_final"] == nil:
+		return job.StageEndUnknown
+	case r.flag("stage_final"):
+		return job.StageEndsJob
+	default:
+		return job.StageGoesOn
 	}
 }
 

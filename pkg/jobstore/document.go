@@ -35,8 +35,8 @@ const stageUnspecified = "UNSPECIFIED"
 func Fields(r *job.Record, m *Meta) map[string]any {
 	fields := topFields(r, m)
 	merge := make(map[string]any, registerCount)
-	for _, reg := range registers(r) {
-		if reg.fields != nil {
+	for i := range registerCount {
+		if reg := registerAt(r, i); reg.fields != nil {
 			merge[reg.name] = reg.fields
 		}
 	}
@@ -44,22 +44,61 @@ func Fields(r *job.Record, m *Meta) map[string]any {
 	return fields
 }
 
-// changes lists the fields to set in a stored document to make before into
+// layout numbers the fields at the top. It rises when a release adds one or
+// makes one otherwise: a document of another layout gets all of them anew with
+// its next change, one of the same layout only what differs.
+const layout int64 = 1
+
+// changes lists the fields to set in the stored document to make it that of
 // after. Only registers that differ are named: a register that a newer release
 // added stays as that release wrote it.
-func changes(before, after *job.Record, m *Meta) []fieldUpdate {
+func changes(current *entry, after *job.Record, m *Meta) []fieldUpdate {
 	top := topFields(after, m)
+	if current.layout == layout {
+		dropSame(top, topFields(current.record, &current.meta))
+	}
+	differs := differing(current.record, after)
 	updates := make([]fieldUpdate, 0, len(top)+registerCount)
 	for name, value := range top {
 		updates = append(updates, fieldUpdate{path: []string{name}, value: value})
 	}
-	differs := differing(before, after)
-	for i, reg := range registers(after) {
-		if differs[i] && reg.fields != nil {
+	for i, differ := range differs {
+		if !differ {
+			continue
+		}
+		if reg := registerAt(after, i); reg.fields != nil {
 			updates = append(updates, fieldUpdate{path: []string{"merge", reg.name}, value: reg.fields})
 		}
 	}
 	return updates
+}
+
+// dropSame takes out of fields what is the same in old.
+func dropSame(fields, old map[string]any) {
+	for name, value := range old {
+		if same(fields[name], value) {
+			delete(fields, name)
+		}
+	}
+}
+
+// same compares two values of a document. Times have one form (UTC,
+// microseconds, no monotonic reading), so == is exact.
+func same(a, b any) bool {
+	m, isMap := a.(map[string]any)
+	n, isMapToo := b.(map[string]any)
+	if !isMap && !isMapToo {
+		return a == b
+	}
+	if isMap != isMapToo || len(m) != len(n) {
+		return false
+	}
+	for key, value := range m {
+		if other, ok := n[key]; !ok || !same(value, other) {
+			return false
+		}
+	}
+	return true
 }
 
 func topFields(r *job.Record, m *Meta) map[string]any {
@@ -82,7 +121,7 @@ func topFields(r *job.Record, m *Meta) map[string]any {
 		"kubernetes": kubernetesField(&r.Kubernetes), "verdict": verdictField(&v),
 		"occurred_at": timeField(v.OccurredAt), "revision": m.Revision,
 		"updated_at": m.UpdatedAt, "updated_by": m.UpdatedBy,
-		"check_after": m.CheckAfter, "shard": m.Shard,
+		"check_after": m.CheckAfter, "shard": m.Shard, "layout": layout,
 	}
 }
 

@@ -3,6 +3,7 @@ package jobstore
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,8 +51,10 @@ func TestChanges_MakeOneDocumentIntoTheOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		before := drawRecord(t, job.Record{})
 		after := drawRecord(t, *before)
-		got := clone(Fields(before, &Meta{Revision: 2})).(map[string]any)
-		for _, u := range changes(before, after, &testMeta) {
+		old := &entry{record: before, meta: Meta{Revision: 2}, layout: rapid.SampledFrom([]int64{0, layout}).Draw(t, "layout")}
+		got := clone(Fields(before, &old.meta)).(map[string]any)
+		got["layout"] = old.layout
+		for _, u := range changes(old, after, &testMeta) {
 			setPath(got, u.path, clone(u.value))
 		}
 		if diff := cmp.Diff(Fields(after, &testMeta), got); diff != "" {
@@ -100,7 +103,7 @@ func TestFields_Document(t *testing.T) {
 			"cause": map[string]any{"cause": "OOM", "message": "killed", "pod": "train-x", "container": "main", "exit_code": int64(137)},
 		},
 		"occurred_at": epoch, "revision": int64(3), "updated_at": epoch, "updated_by": "updater-1",
-		"check_after": epoch.Add(time.Hour), "shard": int64(5),
+		"check_after": epoch.Add(time.Hour), "shard": int64(5), "layout": int64(1),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("document (-want +got):\n%s", diff)
@@ -152,9 +155,45 @@ func TestDecode_LeavesUnknownFieldsAlone(t *testing.T) {
 	if e := decodeFields(t, fields); !e.record.Equal(r) {
 		t.Errorf("record read as %+v", e.record)
 	}
-	for _, u := range changes(r, &job.Record{JobID: "j", Owner: job.Described{Value: "bob", SourceRank: 1}}, &testMeta) {
+	after := &job.Record{JobID: "j", Owner: job.Described{Value: "bob", SourceRank: 1}}
+	for _, u := range changes(&entry{record: r}, after, &testMeta) {
 		if u.path[0] == "colour" || len(u.path) == 1 && u.path[0] == "merge" {
 			t.Errorf("update overwrites %v", u.path)
+		}
+	}
+}
+
+// A field that is written costs Firestore an index entry, and all of them together
+// a good part of what a commit costs.
+func TestChanges_NamesOnlyWhatDiffers(t *testing.T) {
+	t.Parallel()
+	claim := job.Observation{
+		JobID: "j", Attempt: 1, OccurredAt: epoch, Ordinal: 30, Stage: "kubernetes", Source: 1, Owner: "ann",
+		Kubernetes: job.Kubernetes{UID: "u", CreatedAt: epoch}, Kind: job.KindStatus, State: job.StateRunning,
+	}
+	before := job.Of(&claim)
+	claim.State, claim.OccurredAt = job.StateSuspended, epoch.Add(time.Second)
+	after := before
+	after.Apply(&claim)
+	old := entry{record: &before, meta: testMeta, layout: layout}
+	next := testMeta
+	next.Revision, next.UpdatedAt, next.CheckAfter = 4, epoch.Add(time.Second), epoch.Add(2*time.Hour)
+	names := func(old entry) []string {
+		var paths []string
+		for _, u := range changes(&old, &after, &next) {
+			paths = append(paths, strings.Join(u.path, "."))
+		}
+		slices.Sort(paths)
+		return paths
+	}
+	want := []string{"check_after", "merge.status", "occurred_at", "revision", "state", "updated_at"}
+	if diff := cmp.Diff(want, names(old)); diff != "" {
+		t.Errorf("fields (-want +got):\n%s", diff)
+	}
+	for _, other := range []int64{0, layout + 1} {
+		old.layout = other
+		if got, all := names(old), len(topFields(&after, &next))+1; len(got) != all || !slices.Contains(got, "layout") {
+			t.Errorf("from layout %d only %d of %d fields are written: %v", other, len(got), all, got)
 		}
 	}
 }

@@ -56,6 +56,7 @@ func drawObservation(t *rapid.T) *job.Observation {
 		o.Kubernetes = job.Kubernetes{
 			Cluster: "c", Namespace: "n", Name: "job", UID: rapid.SampledFrom([]string{"u1", "u2"}).Draw(t, "uid"),
 			CreatedAt: drawTime(t, "created_at"),
+			End:       job.StageEnd(rapid.IntRange(0, 2).Draw(t, "end")),
 		}
 	}
 	return o

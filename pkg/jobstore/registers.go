@@ -29,21 +29,31 @@ const (
 	registerKubernetes    = "kubernetes"
 )
 
-func registers(r *job.Record) [registerCount]register {
-	return [registerCount]register{
-		{registerStatus, statusFields(&r.Status)},
-		{registerCause, causeClaimFields(&r.Cause)},
-		{registerDelayed, markFields(&r.Delayed)},
-		{registerVanished, markFields(&r.Vanished)},
-		{registerOwner, describedFields(&r.Owner)},
-		{registerTenant, describedFields(&r.Tenant)},
-		{registerCorrelationID, describedFields(&r.CorrelationID)},
-		{registerOutputURI, describedFields(&r.OutputURI)},
-		{registerKubernetes, kubernetesClaimFields(&r.Kubernetes)},
+// registerAt builds the register of that index, 0 to registerCount less one.
+func registerAt(r *job.Record, i int) register {
+	switch i {
+	case 0:
+		return register{registerStatus, statusFields(&r.Status)}
+	case 1:
+		return register{registerCause, causeClaimFields(&r.Cause)}
+	case 2:
+		return register{registerDelayed, markFields(&r.Delayed)}
+	case 3:
+		return register{registerVanished, markFields(&r.Vanished)}
+	case 4:
+		return register{registerOwner, describedFields(&r.Owner)}
+	case 5:
+		return register{registerTenant, describedFields(&r.Tenant)}
+	case 6:
+		return register{registerCorrelationID, describedFields(&r.CorrelationID)}
+	case 7:
+		return register{registerOutputURI, describedFields(&r.OutputURI)}
+	default:
+		return register{registerKubernetes, kubernetesClaimFields(&r.Kubernetes)}
 	}
 }
 
-// differing says which registers differ, in the order of registers. Times have
+// differing says which registers differ, in the order of registerAt. Times have
 // one form (UTC, microseconds), so == is exact; an exit code behind another
 // pointer counts as different, which costs a field and no more.
 func differing(a, b *job.Record) [registerCount]bool {
@@ -154,12 +164,15 @@ func describedFields(d *job.Described) map[string]any {
 }
 
 func kubernetesClaimFields(k *job.KubernetesClaim) map[string]any {
-	c := make(compact, 6)
+	c := make(compact, 7)
 	c.num("attempt", int64(k.Attempt))
 	c.str("cluster", k.Cluster)
 	c.str("namespace", k.Namespace)
 	c.str("name", k.Name)
 	c.str("uid", k.UID)
 	c.time("created_at", k.CreatedAt)
+	if k.End != job.StageEndUnknown {
+		c["stage_final"] = k.End == job.StageEndsJob // false says something, so it is not left out
+	}
 	return c.done()
 }

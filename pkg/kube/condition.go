@@ -60,9 +60,13 @@ func (f *Facts) condition(o *job.Observation, j *Job, c *Condition) {
 }
 
 // conditionCause reads why a Job failed from the condition that says so.
-func conditionCause(c *Condition) job.CauseDetail {
-	d := job.CauseDetail{Cause: job.CauseOther, Reason: c.Reason, Message: c.Message}
-	switch c.Reason {
+func conditionCause(c *Condition) job.CauseDetail { return FailureCause(c.Reason, c.Message) }
+
+// FailureCause reads why a Job failed from the reason and message of the
+// condition that says so. The Event of the failure repeats both word for word.
+func FailureCause(reason, message string) job.CauseDetail {
+	d := job.CauseDetail{Cause: job.CauseOther, Reason: text(reason, maxName), Message: text(message, maxMessage)}
+	switch reason {
 	case batchv1.JobReasonBackoffLimitExceeded:
 		d.Cause = job.CauseBackoffLimit
 	case batchv1.JobReasonDeadlineExceeded:

@@ -33,7 +33,7 @@ func (m *Mapper) Deleted(j *Job, finalStateKnown bool) (Facts, error) {
 	target, met := j.holds(batchv1.JobFailureTarget), j.holds(batchv1.JobSuccessCriteriaMet)
 	switch {
 	case target != nil || met != nil:
-		f.ended(head, j, met, j.StageFinal != "false")
+		f.ended(head, j, met, j.end() == job.StageEndsJob)
 		f.failed(head, j, target)
 	case finalStateKnown:
 		f.cancelled(head, j)

@@ -80,7 +80,7 @@ func (m *Mapper) head(j *Job, f *Facts) (job.Observation, error) {
 		OutputURI:     f.value(AnnotationOutputURI, j.OutputURI, outputURI, "is not of the form gs://bucket/prefix/"),
 		Kubernetes: job.Kubernetes{
 			Cluster: m.Cluster, Namespace: j.Namespace, Name: j.Name,
-			UID: string(j.UID), CreatedAt: seconds(j.CreationTimestamp.Time),
+			UID: string(j.UID), CreatedAt: seconds(j.CreationTimestamp.Time), End: j.end(),
 		},
 	}, nil
 }
@@ -111,7 +111,16 @@ func (f *Facts) final(j *Job) bool {
 	if j.StageFinal != "" && j.StageFinal != "true" && j.StageFinal != "false" {
 		f.note(AnnotationStageFinal, `is neither "true" nor "false"`)
 	}
-	return j.StageFinal != "false"
+	return j.end() == job.StageEndsJob
+}
+
+// end is said with every claim, so that who sees nothing of the Job but its end
+// (an Event of Kubernetes) knows what the end means.
+func (j *Job) end() job.StageEnd {
+	if j.StageFinal == "false" {
+		return job.StageGoesOn
+	}
+	return job.StageEndsJob
 }
 
 // seconds cuts a time as the Kubernetes API gives it: two watchers, one of

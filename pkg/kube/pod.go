@@ -59,14 +59,15 @@ func ReadPod(o *corev1.Pod) *Pod {
 	if c := podCondition(o, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionTrue {
 		p.ScheduledAt = c.LastTransitionTime.Time
 	}
-	if p.ended() {
+	if p.Ended() {
 		p.EndedAt = endOf(o)
 	}
 	p.Causes = causes(o, p)
 	return p
 }
 
-func (p *Pod) ended() bool { return p.Phase == corev1.PodSucceeded || p.Phase == corev1.PodFailed }
+// Ended reports whether the pod is over: it will never run again.
+func (p *Pod) Ended() bool { return p.Phase == corev1.PodSucceeded || p.Phase == corev1.PodFailed }
 
 // endOf is when the last container ended. A pod that its node rejected, or that
 // was written off, has none: then the last change of a condition stands in.

@@ -69,7 +69,7 @@ func (r *causeReader) whole(o *corev1.Pod) {
 		at = later(at, d.LastTransitionTime.Time)
 	}
 	if cause, ok := podReasons[o.Status.Reason]; ok {
-		if p := r.pod; p.ended() {
+		if p := r.pod; p.Ended() {
 			at = p.EndedAt
 		}
 		r.add(cause, o.Status.Reason, o.Status.Message, at, false)

@@ -436,7 +436,11 @@ type KubernetesRef struct {
 	// metadata.uid of the Job.
 	Uid string `protobuf:"bytes,4,opt,name=uid,proto3" json:"uid,omitempty"`
 	// metadata.creationTimestamp of the Job, to the second.
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// Whether the end of the Job ends the whole job (true) or only its stage
+	// (false), as declared on the Job; absent when the reporter does not know.
+	// It lets a source that sees only the end, such as an Event, say what it means.
+	StageFinal    *bool `protobuf:"varint,6,opt,name=stage_final,json=stageFinal,proto3,oneof" json:"stage_final,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -504,6 +508,13 @@ func (x *KubernetesRef) GetCreatedAt() *timestamppb.Timestamp {
 		return x.CreatedAt
 	}
 	return nil
+}
+
+func (x *KubernetesRef) GetStageFinal() bool {
+	if x != nil && x.StageFinal != nil {
+		return *x.StageFinal
+	}
+	return false
 }
 
 // CauseDetail is a cause with the raw facts that it was judged by.
@@ -677,14 +688,17 @@ const file_envision_resiliency_v1_common_proto_rawDesc = "" +
 	"#envision/resiliency/v1/common.proto\x12\x16envision.resiliency.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"5\n" +
 	"\x05Stage\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\aordinal\x18\x02 \x01(\x05R\aordinal\"\xa8\x01\n" +
+	"\aordinal\x18\x02 \x01(\x05R\aordinal\"\xde\x01\n" +
 	"\rKubernetesRef\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\tR\acluster\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x10\n" +
 	"\x03uid\x18\x04 \x01(\tR\x03uid\x129\n" +
 	"\n" +
-	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\xe8\x01\n" +
+	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12$\n" +
+	"\vstage_final\x18\x06 \x01(\bH\x00R\n" +
+	"stageFinal\x88\x01\x01B\x0e\n" +
+	"\f_stage_final\"\xe8\x01\n" +
 	"\vCauseDetail\x123\n" +
 	"\x05cause\x18\x01 \x01(\x0e2\x1d.envision.resiliency.v1.CauseR\x05cause\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
@@ -791,6 +805,7 @@ func file_envision_resiliency_v1_common_proto_init() {
 	if File_envision_resiliency_v1_common_proto != nil {
 		return
 	}
+	file_envision_resiliency_v1_common_proto_msgTypes[1].OneofWrappers = []any{}
 	file_envision_resiliency_v1_common_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
