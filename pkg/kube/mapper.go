@@ -129,14 +129,14 @@ func seconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
 // observe adds a claim; parts complete the id behind cluster and UID.
 func (f *Facts) observe(o job.Observation, at time.Time, parts ...string) {
-	o.OccurredAt = seconds(at)
+	o.OccurredAt = factTime(&o, at)
 	o.EventID = factID(&o, o.OccurredAt, parts)
 	f.Observations = append(f.Observations, o)
 }
 
 // phase adds a step of the timeline and returns it for the caller to fill.
 func (f *Facts) phase(o *job.Observation, at time.Time, name string, parts ...string) *resiliencyv1.PhaseEvent {
-	at = seconds(at)
+	at = factTime(o, at)
 	p := &resiliencyv1.PhaseEvent{
 		EventId: factID(o, at, append([]string{name}, parts...)), OccurredAt: timestamppb.New(at),
 		JobId: o.JobID, Attempt: o.Attempt,
@@ -146,6 +146,15 @@ func (f *Facts) phase(o *job.Observation, at time.Time, name string, parts ...st
 	}
 	f.Phases = append(f.Phases, p)
 	return p
+}
+
+// factTime is when a fact became true. One of which the object holds no time is
+// at least as late as the creation of its Job, which is known always.
+func factTime(o *job.Observation, at time.Time) time.Time {
+	if at.IsZero() {
+		return o.Kubernetes.CreatedAt
+	}
+	return seconds(at)
 }
 
 func factID(o *job.Observation, at time.Time, parts []string) string {

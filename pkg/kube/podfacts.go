@@ -72,6 +72,9 @@ func (m *Mapper) podHead(p *Pod, owner *Job) (job.Observation, error) {
 	if owner == nil || p.JobUID == "" || p.JobUID != owner.UID {
 		return job.Observation{}, fmt.Errorf("read pod %s/%s: %w", p.Namespace, p.Name, ErrNotOwner)
 	}
+	if p.UID == "" || p.CreationTimestamp.IsZero() {
+		return job.Observation{}, fmt.Errorf("read pod %s/%s: %w", p.Namespace, p.Name, ErrIncomplete)
+	}
 	// What is wrong with the Job's annotations was noted with the Job.
 	return m.head(owner, &Facts{})
 }
