@@ -121,7 +121,7 @@ func (s *Store) current(ctx context.Context, jobID string) (*entry, error) {
 		return nil, err
 	}
 	if e.record != nil {
-		s.cache.put(jobID, e)
+		s.remember(jobID, e)
 	}
 	return e, nil
 }
@@ -131,7 +131,12 @@ func (s *Store) read(ctx context.Context, jobID string) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read record %s: %w", jobID, err)
 	}
-	e, err := decode(&doc)
+	return decodeRead(&doc)
+}
+
+// decodeRead is decode with the category of its errors.
+func decodeRead(doc *document) (*entry, error) {
+	e, err := decode(doc)
 	if err == nil || errors.Is(err, ErrNewerRelease) {
 		return e, err
 	}
@@ -150,6 +155,6 @@ func (s *Store) commit(ctx context.Context, c *change) error {
 		return fmt.Errorf("commit record %s: %w", c.next.record.JobID, err)
 	}
 	c.next.updateTime = at
-	s.cache.put(c.next.record.JobID, c.next)
+	s.remember(c.next.record.JobID, c.next)
 	return nil
 }

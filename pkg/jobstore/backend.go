@@ -30,6 +30,9 @@ type backend interface {
 	// list returns up to limit documents whose id is greater than after, in the
 	// order of their ids.
 	list(ctx context.Context, collection, after string, limit int) ([]document, error)
+	// find returns up to limit documents whose field at a path of map keys has
+	// the value.
+	find(ctx context.Context, collection string, path []string, value any, limit int) ([]document, error)
 }
 
 // document is one stored document. Integers are int64, times UTC.
@@ -126,6 +129,14 @@ func (b firestoreBackend) list(ctx context.Context, collection, after string, li
 	if after != "" {
 		query = query.StartAfter(after)
 	}
+	return documents(ctx, query)
+}
+
+func (b firestoreBackend) find(ctx context.Context, collection string, path []string, value any, limit int) ([]document, error) {
+	return documents(ctx, b.client.Collection(collection).WherePath(path, "==", value).Limit(limit))
+}
+
+func documents(ctx context.Context, query firestore.Query) ([]document, error) {
 	docs := query.Documents(ctx)
 	defer docs.Stop()
 	var out []document

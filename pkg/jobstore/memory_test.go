@@ -19,12 +19,13 @@ type memory struct {
 	docs map[string]document // by collection/id
 	tick time.Time
 
-	gets, commits, lists int
-	lastWrites           []write
+	gets, commits, lists, finds int
+	lastWrites                  []write
 	// onGet and onCommit, when set, are asked for a fault of the n-th call,
 	// counted from 1. They run without the lock, so they may use the memory.
 	onGet    func(n int) error
 	onCommit func(n int) fault
+	onFind   func() error
 }
 
 // fault is what goes wrong with a commit.
@@ -149,6 +150,32 @@ func (m *memory) list(ctx context.Context, collection, after string, limit int) 
 		}
 	}
 	return out, nil
+}
+
+func (m *memory) find(ctx context.Context, collection string, path []string, value any, limit int) ([]document, error) {
+	m.mu.Lock()
+	m.finds++
+	hook := m.onFind
+	m.mu.Unlock()
+	if hook != nil {
+		if err := hook(); err != nil {
+			return nil, err
+		}
+	}
+	all, err := m.list(ctx, collection, "", 1<<20)
+	var out []document
+	for _, doc := range all {
+		field := any(doc.fields)
+		for _, key := range path {
+			fields, _ := field.(map[string]any)
+			field = fields[key]
+		}
+		if field == value && len(out) < limit {
+			doc.fields = clone(doc.fields).(map[string]any)
+			out = append(out, doc)
+		}
+	}
+	return out, err
 }
 
 // counts returns how many gets and commits there were.

@@ -9,6 +9,7 @@ import (
 type storeMetrics struct {
 	applies *prometheus.CounterVec
 	cache   *prometheus.CounterVec
+	uids    *prometheus.CounterVec
 	tries   prometheus.Histogram
 	// ownCommits counts commits whose answer was lost and that were found done.
 	ownCommits prometheus.Counter
@@ -24,6 +25,10 @@ func newStoreMetrics(reg prometheus.Registerer) *storeMetrics {
 		cache: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "resiliency_jobstore_cache_lookups_total",
 			Help: "Look-ups in the record cache by result (hit, miss).",
+		}, []string{"result"}),
+		uids: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "resiliency_jobstore_uid_searches_total",
+			Help: "Searches for the job of a Kubernetes Job by result (known, queried, unknown, ambiguous, error).",
 		}, []string{"result"}),
 		tries: factory.NewHistogram(prometheus.HistogramOpts{
 			Name:    "resiliency_jobstore_commit_tries",

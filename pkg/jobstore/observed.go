@@ -33,7 +33,7 @@ func newObserved(next backend, timeout time.Duration, now func() time.Time, reg 
 		next: next, timeout: timeout, now: now,
 		operations: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "resiliency_firestore_operations_total",
-			Help: "Calls to Firestore by operation (get, commit, list) and result (ok, conflict, permanent, dependency, retryable).",
+			Help: "Calls to Firestore by operation (get, commit, list, find) and result (ok, conflict, permanent, dependency, retryable).",
 		}, []string{"op", "result"}),
 		documents: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "resiliency_firestore_documents_total",
@@ -82,6 +82,17 @@ func (o *observed) list(ctx context.Context, collection, after string, limit int
 	docs, err := o.next.list(ctx, collection, after, limit)
 	if err = o.note("list", begin, classify(err)); err == nil {
 		o.documents.WithLabelValues("read").Add(float64(max(len(docs), 1))) // an empty query is billed as one
+	}
+	return docs, err
+}
+
+func (o *observed) find(ctx context.Context, collection string, path []string, value any, limit int) ([]document, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	begin := o.now()
+	docs, err := o.next.find(ctx, collection, path, value, limit)
+	if err = o.note("find", begin, classify(err)); err == nil {
+		o.documents.WithLabelValues("read").Add(float64(max(len(docs), 1)))
 	}
 	return docs, err
 }

@@ -22,6 +22,9 @@ type Store struct {
 	// all the same, the next claim about the job finds out, and what it put into
 	// the outbox goes out at once and not with the next sweep.
 	doubts *lru.Cache[string, *change]
+	uids   *uidIndex
+	// searches are the UIDs that are being searched for.
+	searches *keyLocks
 }
 
 // maxDoubts bounds the changes in doubt: more than can be in hand at once.
@@ -44,6 +47,8 @@ func newStore(b backend, opts ...Option) *Store {
 		db:       newObserved(b, set.timeout, set.now, set.registerer),
 		cache:    newCache(set.cacheSize, set.cacheAge, set.now),
 		locks:    newKeyLocks(),
+		uids:     newUIDIndex(set.now),
+		searches: newKeyLocks(),
 		metrics:  newStoreMetrics(set.registerer),
 	}
 }
@@ -69,7 +74,11 @@ func (s *Store) Get(ctx context.Context, jobID string) (stored Stored, found boo
 	if err != nil || e.record == nil {
 		return Stored{}, false, err
 	}
-	return Stored{Record: e.record, Meta: e.meta, UpdateTime: e.updateTime}, true, nil
+	return e.stored(), true, nil
+}
+
+func (e *entry) stored() Stored {
+	return Stored{Record: e.record, Meta: e.meta, UpdateTime: e.updateTime}
 }
 
 // Ping reports whether Firestore answers. It asks only when no operation has
