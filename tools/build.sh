@@ -100,7 +100,9 @@ compile() { # compile <tool>: into a folder aside, so that a running program is 
   local out
   row "$1"
   out=$(mktemp -d "$dir/build.XXXXXX")
-  trap 'rm -rf "$out"' EXIT
+  # Expanded now: when the subshell ends, the function's variables are gone.
+  # shellcheck disable=SC2064
+  trap "rm -rf '$out'" EXIT
   # shellcheck disable=SC2086 # packages are a list
   if [[ $packages == . ]]; then
     go -C "$root/$module" build -ldflags "$(ldflags "$1")" -o "$out/$programs" .
