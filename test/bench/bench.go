@@ -50,8 +50,8 @@ func (r *Report) addRatio(name, unit string, value, baseline float64) {
 type Options struct {
 	// Dir is the run directory; the report is Dir/report.json.
 	Dir string
-	// ToolsDir holds the control plane's programs.
-	ToolsDir string
+	// ToolsDir holds the control plane's programs, BinDir the services'.
+	ToolsDir, BinDir string
 	// Out takes the progress and the table.
 	Out io.Writer
 }
@@ -72,6 +72,9 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	if err := measureStatusPath(ctx, p, report, o.Out); err != nil {
+		return err
+	}
+	if err := measureLatency(ctx, s, o.BinDir, report, o.Out); err != nil {
 		return err
 	}
 	path := filepath.Join(o.Dir, "report.json")

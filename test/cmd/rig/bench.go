@@ -10,9 +10,10 @@ import (
 type benchCmd struct {
 	Dir   string `default:".run/bench" help:"Run directory; the report is report.json in it."`
 	Tools string `default:".tools/bin" help:"Programs that make tools built."`
+	Bin   string `default:".run/bin" help:"Service programs that make build built."`
 }
 
 // Run measures everything.
 func (c *benchCmd) Run(ctx context.Context) error {
-	return bench.Run(ctx, bench.Options{Dir: c.Dir, ToolsDir: c.Tools, Out: os.Stdout})
+	return bench.Run(ctx, bench.Options{Dir: c.Dir, ToolsDir: c.Tools, BinDir: c.Bin, Out: os.Stdout})
 }
