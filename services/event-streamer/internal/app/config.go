@@ -32,6 +32,12 @@ type Config struct {
 	MaxPending int `name:"max-pending" env:"MAX_PENDING" default:"10000" help:"How many unconfirmed facts are kept before reading of the watch pauses."`
 	// StallLimit is what liveness goes by.
 	StallLimit time.Duration `name:"stall-limit" env:"STALL_LIMIT" default:"3m" help:"Liveness fails when facts wait and nothing was tried for this long."`
+	// Publish is where facts go. The log needs no Pub/Sub at all.
+	Publish string `name:"publish" env:"PUBLISH" default:"pubsub" enum:"pubsub,log" help:"Where facts go: ${enum}. With log, each is one JSON line on stdout."`
+	// Resync makes the process a one-off: beside a leader, without a Lease.
+	Resync bool `name:"resync" env:"RESYNC" help:"Publish everything that the cluster shows once more, then exit: 0 if all is confirmed."`
+	// Election is about replicas.
+	Election Election `embed:""`
 }
 
 // minStall is above the 30 s that the publisher tries a message for.
@@ -58,6 +64,7 @@ func (c *Config) Validate() error {
 	if c.StallLimit < minStall {
 		wrong("STALL_LIMIT", "stall-limit", "at least "+minStall.String(), c.StallLimit)
 	}
+	c.Election.check(wrong)
 	return errors.Join(errs...)
 }
 

@@ -9,7 +9,10 @@ import (
 )
 
 func valid() Config {
-	return Config{Cluster: "gpu-east", Namespaces: "ml=vision, etl=data", Workers: 16, MaxPending: 1, StallLimit: time.Minute}
+	return Config{
+		Cluster: "gpu-east", Namespaces: "ml=vision, etl=data", Workers: 16, MaxPending: 1, StallLimit: time.Minute,
+		Election: Election{Duration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second},
+	}
 }
 
 func TestConfig_Validate(t *testing.T) {
@@ -22,10 +25,11 @@ func TestConfig_Validate(t *testing.T) {
 		{"good", func(*Config) {}, nil},
 		{"absent_is_told_by_the_tags", func(c *Config) { c.Cluster, c.Namespaces = "", "" }, nil},
 		{"everything_at_once", func(c *Config) {
-			*c = Config{Cluster: "a/b", Namespaces: "ml,Etl=data,x=,x=a,x=b"}
+			*c = Config{Cluster: "a/b", Namespaces: "ml,Etl=data,x=,x=a,x=b", Election: Election{Namespace: "A", Name: "a/b", WatermarkNamespace: "b_"}}
 		}, []string{
 			`CLUSTER`, `"ml" is not of the form`, `"Etl" is not the name of a namespace`, `"" is not the name of a tenant`,
 			`"x" is given twice`, `WORKERS`, `MAX_PENDING`, `STALL_LIMIT`,
+			`LEASE_NAMESPACE`, `WATERMARK_NAMESPACE`, `LEASE_NAME`, `RETRY_PERIOD`, `RENEW_DEADLINE`, `LEASE_DURATION`,
 		}},
 		{"trailing_comma", func(c *Config) { c.Namespaces = "ml=vision," }, []string{`"" is not of the form`}},
 		{"too_many_workers", func(c *Config) { c.Workers = 257 }, []string{"WORKERS (--workers): must be from 1 to 256, is 257"}},

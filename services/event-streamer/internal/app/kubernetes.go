@@ -49,34 +49,65 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 	return cfg, nil
 }
 
-// need is one right that the service cannot work without.
-type need struct{ group, resource, verb string }
+// need is one right that the service cannot work without; name is empty for all
+// objects of the resource.
+type need struct{ group, resource, verb, namespace, name string }
 
-func needs() []need {
-	return []need{
-		{"batch", "jobs", "get"}, {"batch", "jobs", "list"}, {"batch", "jobs", "watch"},
-		{"", "pods", "list"}, {"", "pods", "watch"},
+// watchNeeds are the rights to what is watched.
+func watchNeeds(namespaces []string) (all []need) {
+	for _, ns := range namespaces {
+		all = append(all,
+			need{"batch", "jobs", "get", ns, ""}, need{"batch", "jobs", "list", ns, ""}, need{"batch", "jobs", "watch", ns, ""},
+			need{"", "pods", "list", ns, ""}, need{"", "pods", "watch", ns, ""})
 	}
+	return all
+}
+
+// replicaNeeds are the rights to what replicas share. The right to create cannot
+// be had for one name alone.
+func replicaNeeds(e *Election) []need {
+	const group = "coordination.k8s.io"
+	all := []need{
+		{"", "namespaces", "get", clusterNamespace, clusterNamespace},
+		{"", "configmaps", "create", e.WatermarkNamespace, ""},
+		{"", "configmaps", "get", e.WatermarkNamespace, e.Name}, {"", "configmaps", "update", e.WatermarkNamespace, e.Name},
+	}
+	if e.Enabled {
+		all = append(all, need{group, "leases", "create", e.Namespace, ""},
+			need{group, "leases", "get", e.Namespace, e.Name}, need{group, "leases", "update", e.Namespace, e.Name})
+	}
+	return all
+}
+
+// clusterNamespace is the namespace whose uid is the cluster's: it lives as long
+// as the cluster.
+const clusterNamespace = metav1.NamespaceSystem
+
+// clusterUID tells this cluster from one rebuilt under its name.
+func clusterUID(ctx context.Context, client kubernetes.Interface) (string, error) {
+	ns, err := client.CoreV1().Namespaces().Get(ctx, clusterNamespace, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("read namespace %s for the cluster's uid: %w", clusterNamespace, err)
+	}
+	return string(ns.UID), nil
 }
 
 // checkAccess asks the API server whether this process has every right that it
 // needs, and tells all that are missing at once.
-func checkAccess(ctx context.Context, client kubernetes.Interface, namespaces []string) error {
+func checkAccess(ctx context.Context, client kubernetes.Interface, needs []need) error {
 	var errs []error
-	for _, ns := range namespaces {
-		for _, n := range needs() {
-			review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-				ResourceAttributes: &authorizationv1.ResourceAttributes{
-					Namespace: ns, Verb: n.verb, Group: n.group, Resource: n.resource,
-				},
-			}}
-			answer, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
-			if err != nil {
-				return fmt.Errorf("ask the API server for this service's rights: %w", err)
-			}
-			if !answer.Status.Allowed {
-				errs = append(errs, fmt.Errorf("may not %s %s in namespace %s", n.verb, n.resource, ns))
-			}
+	for _, n := range needs {
+		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: n.namespace, Verb: n.verb, Group: n.group, Resource: n.resource, Name: n.name,
+			},
+		}}
+		answer, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		if err != nil {
+			return fmt.Errorf("ask the API server for this service's rights: %w", err)
+		}
+		if !answer.Status.Allowed {
+			errs = append(errs, fmt.Errorf("may not %s %s in namespace %s", n.verb, n.resource, n.namespace))
 		}
 	}
 	return joinLine(errs)

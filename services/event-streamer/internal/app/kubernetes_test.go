@@ -47,7 +47,7 @@ func TestCheckAccess(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			got := ""
-			if err := checkAccess(t.Context(), allowing(c.allowed), []string{"a", "b"}); err != nil {
+			if err := checkAccess(t.Context(), allowing(c.allowed), watchNeeds([]string{"a", "b"})); err != nil {
 				got = err.Error()
 			}
 			if got != c.want {

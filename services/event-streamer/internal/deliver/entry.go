@@ -12,8 +12,9 @@ import (
 type entry struct {
 	// live says that the Job is still watched.
 	live bool
-	// judge is to be asked what the Job's deletion means.
+	// judge is to be asked what the Job's deletion means; gone marks the deletion.
 	judge Judge
+	gone  fact.Mark
 	// judgement tells one deletion from the next.
 	judgement int
 	// pending are the facts to be confirmed, oldest first.
@@ -27,21 +28,52 @@ type entry struct {
 
 type waiting struct {
 	fact.Fact
-	hash uint64
-	seen time.Time
+	hash  uint64
+	seen  time.Time
+	marks []fact.Mark
 }
 
 func (e *entry) busy() bool { return len(e.pending) > 0 || e.judge != nil }
 
-// keep adds the facts that are news; the lock is held.
-func (q *Queue) keep(e *entry, facts []fact.Fact) {
+// keep adds the facts that are news; the lock is held. What the watermark covers
+// was published by whoever wrote it, and is remembered as if it had been here.
+func (q *Queue) keep(e *entry, facts []fact.Fact, marks []fact.Mark) {
+	covered := q.base.Covers(marks)
 	for _, f := range facts {
 		h := maphash.String(q.seed, f.Key())
-		if slices.Contains(e.done, h) || slices.ContainsFunc(e.pending, func(w waiting) bool { return w.hash == h }) {
+		if slices.Contains(e.done, h) {
 			continue
 		}
-		e.pending = append(e.pending, waiting{Fact: f, hash: h, seen: time.Now()})
+		i := slices.IndexFunc(e.pending, func(w waiting) bool { return w.hash == h })
+		switch {
+		case i >= 0:
+			// Whichever of the changes is looked at again after a crash, the fact
+			// must come out of it: it holds back all of them.
+			e.pending[i].marks = fact.Unite(e.pending[i].marks, marks)
+		case covered:
+			e.done = append(e.done, h)
+			q.metrics.skipped.Inc()
+		default:
+			e.pending = append(e.pending, waiting{Fact: f, hash: h, seen: time.Now(), marks: slices.Clone(marks)})
+		}
 	}
+}
+
+// prune drops what a watermark has come to cover.
+func (e *entry) prune(base fact.Levels) (facts int) {
+	covered := map[uint64]bool{}
+	for _, w := range e.pending {
+		if base.Covers(w.marks) {
+			covered[w.hash] = true
+		}
+	}
+	if len(covered) > 0 {
+		e.settle(covered)
+	}
+	if e.judge != nil && base.Covers([]fact.Mark{e.gone}) {
+		e.judge = nil
+	}
+	return len(covered)
 }
 
 // settle takes what was confirmed, or refused for good, out of pending.

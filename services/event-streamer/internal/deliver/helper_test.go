@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/envision/resiliency/pkg/kube"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
@@ -86,6 +87,11 @@ type bench struct {
 	reg    *prometheus.Registry
 	stop   func() // ends Run and waits for it
 }
+
+// Seen, Also and Gone hand over without a mark, as most tests want it.
+func (b *bench) Seen(uid types.UID, facts []fact.Fact) { b.Queue.Seen(uid, facts, fact.Mark{}) }
+func (b *bench) Also(uid types.UID, facts []fact.Fact) { b.Queue.Also(uid, facts) }
+func (b *bench) Gone(uid types.UID, judge Judge)       { b.Queue.Gone(uid, judge, fact.Mark{}) }
 
 // bubble runs a test in fake time: sleeping is free, and synctest.Wait returns
 // once every goroutine waits for something.

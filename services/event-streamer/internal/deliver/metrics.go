@@ -9,7 +9,8 @@ import (
 type metrics struct {
 	published, refused *prometheus.CounterVec
 	pending, tracked   prometheus.Gauge
-	panics             prometheus.Counter
+	leader             prometheus.Gauge
+	skipped, panics    prometheus.Counter
 	latency            prometheus.Histogram
 }
 
@@ -17,19 +18,27 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		published: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "event_streamer_events_published_total",
-			Help: "Facts that Pub/Sub has confirmed.",
+			Help: "Facts that are confirmed: by Pub/Sub, or written to the log.",
 		}, []string{"kind"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "event_streamer_events_refused_total",
-			Help: "Facts that Pub/Sub refuses for good; they are dropped.",
+			Help: "Facts that are refused for good; they are dropped.",
 		}, []string{"kind"}),
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "event_streamer_pending_facts",
-			Help: "Facts seen and not yet confirmed by Pub/Sub.",
+			Help: "Facts seen and not yet confirmed; on standby, not yet known as published by the leader.",
 		}),
 		tracked: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "event_streamer_tracked_jobs",
 			Help: "Kubernetes Jobs that the queue remembers.",
+		}),
+		leader: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "event_streamer_leader",
+			Help: "1 while this process publishes, 0 while it is on standby.",
+		}),
+		skipped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "event_streamer_events_skipped_total",
+			Help: "Facts that the watermark knows as published, by an earlier process or by the leader.",
 		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "event_streamer_delivery_panics_total",
@@ -37,7 +46,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "event_streamer_publish_latency_seconds",
-			Help:    "Time from the watch event to Pub/Sub's confirmation.",
+			Help:    "Time from the watch event to the confirmation.",
 			Buckets: []float64{.002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 60, 300},
 		}),
 	}
@@ -46,6 +55,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.published.WithLabelValues(kind)
 		m.refused.WithLabelValues(kind)
 	}
-	reg.MustRegister(m.published, m.refused, m.pending, m.tracked, m.panics, m.latency)
+	reg.MustRegister(m.published, m.refused, m.pending, m.tracked, m.leader, m.skipped, m.panics, m.latency)
 	return m
 }

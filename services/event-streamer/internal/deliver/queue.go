@@ -15,9 +15,9 @@ import (
 	"github.com/envision/resiliency/services/event-streamer/internal/fact"
 )
 
-// Sender takes facts to Pub/Sub.
+// Sender takes facts to where they are confirmed: Pub/Sub or the log.
 type Sender interface {
-	// Wait returns when sending makes sense: at once, or when Pub/Sub, being
+	// Wait returns when sending makes sense: at once, or when the receiver, being
 	// down, may be tried again. It fails only when ctx is done.
 	Wait(ctx context.Context) error
 	// Send returns an outcome for each fact: nil when it is confirmed, a
@@ -48,6 +48,8 @@ type Config struct {
 	// counts as stuck; 3 min by default. It must exceed the time that one
 	// attempt may take.
 	Stall time.Duration
+	// Standby makes a queue that sends nothing before Lead.
+	Standby bool
 }
 
 func (c Config) withDefaults() Config {
@@ -87,9 +89,19 @@ type Queue struct {
 
 	mu      sync.Mutex
 	entries map[types.UID]*entry
-	// pending counts unconfirmed facts, busy the entries that have some or that
-	// wait to be judged.
-	pending, busy int
+	// busy are the entries that have unconfirmed facts or wait to be judged;
+	// pending counts the facts.
+	busy    map[types.UID]*entry
+	pending int
+	// refused counts facts that were refused for good.
+	refused int
+	// base is the watermark that was loaded: what it covers is published.
+	base fact.Levels
+	// reached is up to where each stream was handed over.
+	reached fact.Levels
+	// lead is closed while this queue is to send, else open.
+	lead  chan struct{}
+	leads bool
 	// attempted is when a worker last began or ended an attempt.
 	attempted time.Time
 	drained   chan struct{} // closed once busy is 0, nil while nobody asks
@@ -104,7 +116,11 @@ func New(cfg Config, sender Sender, reg prometheus.Registerer, log zerolog.Logge
 		cfg: cfg, sender: sender, log: log, metrics: newMetrics(reg),
 		work: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](cfg.RetryMin, cfg.RetryMax)),
-		seed: maphash.MakeSeed(), entries: map[types.UID]*entry{}, attempted: time.Now(),
+		seed: maphash.MakeSeed(), entries: map[types.UID]*entry{}, busy: map[types.UID]*entry{},
+		base: fact.Levels{}, reached: fact.Levels{}, lead: make(chan struct{}), attempted: time.Now(),
+	}
+	if !cfg.Standby {
+		q.Lead()
 	}
 	q.room = sync.NewCond(&q.mu)
 	return q
@@ -128,30 +144,33 @@ func (q *Queue) await() {
 	}
 }
 
-// Seen takes what a live Job says. A Job that was taken for gone and is seen
-// again is not gone: its label came back.
-func (q *Queue) Seen(uid types.UID, facts []fact.Fact) {
+// Seen takes what a live Job says; mark is its change. A Job that was taken for
+// gone and is seen again is not gone: its label came back.
+func (q *Queue) Seen(uid types.UID, facts []fact.Fact, mark fact.Mark) {
 	q.await()
 	q.offer(uid, func(e *entry) {
 		e.live, e.judge = true, nil
-		q.keep(e, facts)
+		q.keep(e, facts, []fact.Mark{mark})
 	})
 }
 
 // Also takes facts about a Job from elsewhere, which say nothing about whether
-// the Job itself still lives.
-func (q *Queue) Also(uid types.UID, facts []fact.Fact) {
+// the Job itself still lives. They follow from all the marked changes together.
+func (q *Queue) Also(uid types.UID, facts []fact.Fact, marks ...fact.Mark) {
 	if len(facts) > 0 {
 		q.await()
-		q.offer(uid, func(e *entry) { q.keep(e, facts) })
+		q.offer(uid, func(e *entry) { q.keep(e, facts, marks) })
 	}
 }
 
 // Gone says that the Job is gone; judge, if any, finds out what that means.
 // What is remembered of it is released once nothing is left to send.
-func (q *Queue) Gone(uid types.UID, judge Judge) {
+func (q *Queue) Gone(uid types.UID, judge Judge, mark fact.Mark) {
 	q.offer(uid, func(e *entry) {
-		e.live, e.judge = false, judge
+		if q.base.Covers([]fact.Mark{mark}) {
+			judge = nil // it was judged by whoever published up to there
+		}
+		e.live, e.judge, e.gone = false, judge, mark
 		e.judgement++
 	})
 }
@@ -181,15 +200,15 @@ func (q *Queue) change(uid types.UID, edit func(*entry)) bool {
 	}
 	switch busy := e.busy(); {
 	case busy && !wasBusy:
-		q.busy++
+		q.busy[uid] = e
 		e.since = time.Now()
 	case !busy && wasBusy:
-		q.busy--
+		delete(q.busy, uid)
 	}
 	if !e.busy() && !e.live {
 		delete(q.entries, uid)
 	}
-	if q.busy == 0 && q.drained != nil {
+	if len(q.busy) == 0 && q.drained != nil {
 		close(q.drained)
 		q.drained = nil
 	}
@@ -211,12 +230,12 @@ func (q *Queue) Pending() int {
 func (q *Queue) Live() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.busy == 0 {
+	if len(q.busy) == 0 || !q.leads {
 		return nil
 	}
 	since := time.Now()
-	for _, e := range q.entries {
-		if e.busy() && e.since.Before(since) {
+	for _, e := range q.busy {
+		if e.since.Before(since) {
 			since = e.since
 		}
 	}

@@ -22,39 +22,32 @@ func (q *Queue) Run(ctx context.Context) error {
 		workers.Go(func() { q.worker(work) })
 	}
 	<-ctx.Done()
-	q.flush()
+	q.flush(work)
 	cancel()
 	q.work.ShutDown()
 	workers.Wait()
-	if n := q.Pending(); n > 0 {
+	if n := q.Pending(); n > 0 && q.Leads() {
 		q.log.Warn().Int("facts", n).Msg("stopped with unconfirmed facts; the next start says them again")
 	}
 	return nil
 }
 
 // flush waits until nothing is left to do or the time is over. Jobs that wait
-// for a retry are tried at once.
-func (q *Queue) flush() {
+// for a retry are tried at once. A queue on standby has nothing to flush.
+func (q *Queue) flush(ctx context.Context) {
 	q.mu.Lock()
-	for uid, e := range q.entries {
-		if e.busy() {
-			q.work.Add(uid)
-		}
+	if !q.leads {
+		q.mu.Unlock()
+		return // what is held here is the leader's to send
 	}
-	drained := make(chan struct{})
-	if q.busy == 0 {
-		close(drained)
-	} else {
-		q.drained = drained
+	for uid := range q.busy {
+		q.work.Add(uid)
 	}
 	q.log.Info().Int("facts", q.pending).Msg("flushing")
 	q.mu.Unlock()
-	timer := time.NewTimer(q.cfg.Flush)
-	defer timer.Stop()
-	select {
-	case <-drained:
-	case <-timer.C:
-	}
+	ctx, cancel := context.WithTimeout(ctx, q.cfg.Flush)
+	defer cancel()
+	_ = q.Drained(ctx) // what is left is counted by Run
 }
 
 func (q *Queue) worker(ctx context.Context) {
@@ -98,6 +91,9 @@ func (q *Queue) serve(ctx context.Context, uid types.UID) {
 // the first error after which something is left to do.
 func (q *Queue) deliver(ctx context.Context, uid types.UID) error {
 	for {
+		if err := q.admit(ctx); err != nil {
+			return err
+		}
 		batch, judge, n := q.next(uid)
 		switch {
 		case len(batch) > 0:
@@ -139,6 +135,7 @@ func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error 
 	}
 	settled := make(map[uint64]bool, len(batch))
 	var failed error
+	refused := 0
 	for i, err := range q.sender.Send(ctx, facts) {
 		switch {
 		case err == nil:
@@ -147,12 +144,13 @@ func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error 
 			q.metrics.latency.Observe(time.Since(batch[i].seen).Seconds())
 		case resilience.IsPermanent(err):
 			settled[batch[i].hash] = true
+			refused++
 			q.metrics.refused.WithLabelValues(batch[i].Kind()).Inc()
 		case failed == nil || resilience.CategoryOf(err) == resilience.CategoryDependency:
 			failed = err
 		}
 	}
-	q.change(uid, func(e *entry) { e.settle(settled) })
+	q.change(uid, func(e *entry) { e.settle(settled); q.refused += refused })
 	return failed
 }
 
@@ -169,7 +167,7 @@ func (q *Queue) judge(ctx context.Context, uid types.UID, judge Judge, judgement
 			return // seen again meanwhile, or gone again
 		}
 		e.judge = nil
-		q.keep(e, facts)
+		q.keep(e, facts, []fact.Mark{e.gone})
 	})
 	return nil
 }

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -30,33 +31,51 @@ var noon = metav1.NewTime(time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC))
 
 // fakeSink remembers what it was told.
 type fakeSink struct {
-	mu     sync.Mutex
-	facts  map[types.UID][]fact.Fact
-	gone   map[types.UID]func(context.Context) ([]fact.Fact, error)
-	lost   []types.UID // gone without a judge
-	change chan struct{}
+	mu    sync.Mutex
+	facts map[types.UID][]fact.Fact
+	gone  map[types.UID]func(context.Context) ([]fact.Fact, error)
+	lost  []types.UID // gone without a judge
+	marks map[types.UID][]fact.Mark
+	// progress is what was said of the streams, in order.
+	progress []string
+	change   chan struct{}
 }
 
 func newSink() *fakeSink {
 	return &fakeSink{
 		facts: map[types.UID][]fact.Fact{}, gone: map[types.UID]func(context.Context) ([]fact.Fact, error){},
-		change: make(chan struct{}, 1),
+		marks: map[types.UID][]fact.Mark{}, change: make(chan struct{}, 1),
 	}
 }
 
-func (s *fakeSink) Seen(uid types.UID, facts []fact.Fact) { s.add(uid, facts) }
-func (s *fakeSink) Also(uid types.UID, facts []fact.Fact) { s.add(uid, facts) }
+func (s *fakeSink) Seen(uid types.UID, facts []fact.Fact, m fact.Mark)    { s.add(uid, facts, m) }
+func (s *fakeSink) Also(uid types.UID, facts []fact.Fact, m ...fact.Mark) { s.add(uid, facts, m...) }
 
-func (s *fakeSink) add(uid types.UID, facts []fact.Fact) {
+func (s *fakeSink) Listed(stream fact.Stream, version uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.progress = append(s.progress, fmt.Sprintf("listing %s at %d", stream, version))
+}
+
+func (s *fakeSink) Reached(stream fact.Stream, version uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress = append(s.progress, fmt.Sprintf("reached %s at %d", stream, version))
+	s.signal()
+}
+
+func (s *fakeSink) add(uid types.UID, facts []fact.Fact, marks ...fact.Mark) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.marks[uid] = append(s.marks[uid], marks...)
 	s.facts[uid] = append(s.facts[uid], facts...)
 	s.signal()
 }
 
-func (s *fakeSink) Gone(uid types.UID, judge func(context.Context) ([]fact.Fact, error)) {
+func (s *fakeSink) Gone(uid types.UID, judge func(context.Context) ([]fact.Fact, error), m fact.Mark) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.marks[uid] = append(s.marks[uid], m)
 	if judge == nil {
 		s.lost = append(s.lost, uid)
 	} else {
@@ -147,11 +166,26 @@ func newBench(t *testing.T, objects ...runtime.Object) *bench {
 	return b
 }
 
-func (b *bench) onAdd(o *batchv1.Job) { jobHandler{b.Watcher}.OnAdd(kube.ReadJob(o), false) }
+// The feeds' changes, as a test makes them. What is handed over is first put
+// where the feed would keep it.
+func (b *bench) onAdd(o *batchv1.Job) { b.job(change[*kube.Job]{kind: added, now: kube.ReadJob(o)}) }
 func (b *bench) onUpdate(was, is *batchv1.Job) {
-	jobHandler{b.Watcher}.OnUpdate(kube.ReadJob(was), kube.ReadJob(is))
+	b.job(change[*kube.Job]{kind: updated, before: kube.ReadJob(was), now: kube.ReadJob(is)})
 }
-func (b *bench) onDelete(obj any) { jobHandler{b.Watcher}.OnDelete(obj) }
+func (b *bench) onDelete(o *batchv1.Job) {
+	b.job(change[*kube.Job]{kind: deleted, now: kube.ReadJob(o)})
+}
+func (b *bench) onMissing(o *batchv1.Job) {
+	b.job(change[*kube.Job]{kind: missing, before: kube.ReadJob(o)})
+}
+
+func (b *bench) job(c change[*kube.Job]) { hand(b.Watcher, resourceJobs, c, b.jobChanged) }
+
+func (b *bench) onPod(o *corev1.Pod) { b.pod(change[*kube.Pod]{kind: added, now: kube.ReadPod(o)}) }
+func (b *bench) onPodDelete(o *corev1.Pod) {
+	b.pod(change[*kube.Pod]{kind: deleted, now: kube.ReadPod(o)})
+}
+func (b *bench) pod(c change[*kube.Pod]) { hand(b.Watcher, resourcePods, c, b.podChanged) }
 
 // count reads a counter with one label.
 func (b *bench) count(t *testing.T, name, label string) (sum float64) {

@@ -9,7 +9,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/envision/resiliency/pkg/kube"
 	"github.com/envision/resiliency/services/event-streamer/internal/fact"
@@ -18,91 +17,54 @@ import (
 // existsTimeout bounds one look at the API server.
 const existsTimeout = 10 * time.Second
 
-// jobHandler reads the changes of Jobs.
-type jobHandler struct{ w *Watcher }
-
-// OnAdd implements cache.ResourceEventHandler.
-func (h jobHandler) OnAdd(obj any, _ bool) {
-	h.w.guard("add job", obj, func() {
-		h.w.metrics.event("jobs")
-		if j := h.w.job(obj); j != nil {
-			h.w.seen(j)
-			h.w.podsOf(j)
+// jobChanged reads a change of a Job. A Job deleted and created anew between two
+// looks comes as one update with two UIDs.
+func (w *Watcher) jobChanged(c change[*kube.Job]) {
+	switch c.kind {
+	case deleted:
+		w.gone(c.now, true, c.mark)
+	case missing:
+		w.gone(c.before, false, c.mark)
+	default:
+		anew := c.before == nil || c.before.UID != c.now.UID
+		if anew && c.before != nil {
+			w.gone(c.before, false, c.mark)
 		}
-	})
-}
-
-// OnUpdate implements cache.ResourceEventHandler. A Job deleted and created
-// anew between two looks comes as one update with two UIDs.
-func (h jobHandler) OnUpdate(before, now any) {
-	h.w.guard("update job", now, func() {
-		h.w.metrics.event("jobs")
-		was, is := h.w.job(before), h.w.job(now)
-		if was != nil && is != nil && was.UID != is.UID {
-			h.w.gone(was, false)
+		w.seen(c.now, c.mark)
+		if anew || c.now.Overdue() && !c.before.Overdue() {
+			w.podsOf(c.now, c.mark)
 		}
-		if is == nil {
-			return
-		}
-		h.w.seen(is)
-		if was == nil || was.UID != is.UID || is.Overdue() && !was.Overdue() {
-			h.w.podsOf(is)
-		}
-	})
-}
-
-// OnDelete implements cache.ResourceEventHandler.
-func (h jobHandler) OnDelete(obj any) {
-	h.w.guard("delete job", obj, func() {
-		h.w.metrics.event("jobs")
-		tombstone, unknown := obj.(cache.DeletedFinalStateUnknown)
-		if unknown {
-			obj = tombstone.Obj
-		}
-		if j := h.w.job(obj); j != nil {
-			h.w.gone(j, !unknown)
-		}
-	})
-}
-
-// job returns the compact Job that an informer gave, nil for anything else.
-func (w *Watcher) job(obj any) *kube.Job {
-	j, ok := obj.(*kube.Job)
-	if !ok && obj != nil {
-		w.metrics.ignored.WithLabelValues(reasonUnreadable).Inc()
-		w.log.Error().Type("type", obj).Msg("informer gave something that is no Job")
 	}
-	return j
 }
 
 // seen hands over what a live Job says.
-func (w *Watcher) seen(j *kube.Job) {
+func (w *Watcher) seen(j *kube.Job, mark fact.Mark) {
 	f, err := w.mapper.Job(j)
 	if err != nil {
 		w.ignore(j, err)
 		return
 	}
 	w.note(j, f.Notes)
-	w.sink.Seen(j.UID, fact.From(&f))
+	w.sink.Seen(j.UID, fact.From(&f), mark)
 }
 
 // gone hands over what the deletion of a Job says. Of an ended one that is no
 // more than was said; of any other it depends on whether the Job is really gone.
-func (w *Watcher) gone(j *kube.Job, finalStateKnown bool) {
+func (w *Watcher) gone(j *kube.Job, finalStateKnown bool, mark fact.Mark) {
 	defer w.forget(j.UID)
 	f, err := w.mapper.Deleted(j, finalStateKnown)
 	if err != nil {
 		w.ignore(j, err)
-		w.sink.Gone(j.UID, nil) // it may have been readable before
+		w.sink.Gone(j.UID, nil, mark) // it may have been readable before
 		return
 	}
 	w.departed.Add(j.UID, j)
 	if j.Ended() {
-		w.sink.Also(j.UID, fact.From(&f))
-		w.sink.Gone(j.UID, nil)
+		w.sink.Also(j.UID, fact.From(&f), mark)
+		w.sink.Gone(j.UID, nil, mark)
 		return
 	}
-	w.sink.Gone(j.UID, w.judge(j, fact.From(&f)))
+	w.sink.Gone(j.UID, w.judge(j, fact.From(&f)), mark)
 }
 
 // judge tells a deletion from a removed label: to a watch by label both look

@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/envision/resiliency/pkg/kube"
 )
@@ -50,14 +49,11 @@ func TestWatcher_sameNameNewUID(t *testing.T) {
 
 func TestWatcher_deleted(t *testing.T) {
 	t.Parallel()
-	final := func(o *batchv1.Job) any { return kube.ReadJob(o) }
-	tombstone := func(o *batchv1.Job) any {
-		return cache.DeletedFinalStateUnknown{Key: ns + "/train", Obj: kube.ReadJob(o)}
-	}
+	const final, tombstone = true, false
 	cases := []struct {
 		name string
 		last *batchv1.Job
-		give func(*batchv1.Job) any
+		seen bool
 		want []string
 	}{
 		{"while_running", newJob("u-1", running), final, []string{"status RUNNING", "status CANCELLED"}},
@@ -72,7 +68,11 @@ func TestWatcher_deleted(t *testing.T) {
 			t.Parallel()
 			b := newBench(t) // the API server knows no Job
 			b.onAdd(c.last)
-			b.onDelete(c.give(c.last))
+			if c.seen {
+				b.onDelete(c.last)
+			} else {
+				b.onMissing(c.last)
+			}
 			got, err := b.sink.judged(t, "u-1")
 			if err != nil {
 				t.Fatal(err)
@@ -91,7 +91,7 @@ func TestWatcher_deletedAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.onAdd(newJob("u-1", running))
-	b.onDelete(kube.ReadJob(newJob("u-1", running, holds(batchv1.JobComplete, ""))))
+	b.onDelete(newJob("u-1", running, holds(batchv1.JobComplete, "")))
 	same(t, "said", []string{"status RUNNING", "status SUCCEEDED"}, b.sink.labels("u-1"))
 	if len(b.sink.lost) != 1 || len(b.sink.gone) != 0 {
 		t.Errorf("gone %v, to be judged %v", b.sink.lost, b.sink.gone)
@@ -105,7 +105,7 @@ func TestWatcher_deletedAfterTheEnd(t *testing.T) {
 func TestWatcher_labelRemoved(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, newJob("u-1", running))
-	b.onDelete(kube.ReadJob(newJob("u-1", running)))
+	b.onDelete(newJob("u-1", running))
 	got, err := b.sink.judged(t, "u-1")
 	if err != nil || len(got) != 0 {
 		t.Errorf("said %v, %v, want nothing", got, err)
@@ -119,7 +119,7 @@ func TestWatcher_labelRemoved(t *testing.T) {
 func TestWatcher_deletedAndReplaced(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, newJob("u-2"))
-	b.onDelete(kube.ReadJob(newJob("u-1", running)))
+	b.onDelete(newJob("u-1", running))
 	got, err := b.sink.judged(t, "u-1")
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func TestWatcher_deletedWhileTheAPIServerIsDown(t *testing.T) {
 	b := newBench(t)
 	down := errors.New("connection refused")
 	b.api.PrependReactor("get", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, down })
-	b.onDelete(kube.ReadJob(newJob("u-1", running)))
+	b.onDelete(newJob("u-1", running))
 	if got, err := b.sink.judged(t, "u-1"); !errors.Is(err, down) || got != nil {
 		t.Errorf("said %v, %v, want the error", got, err)
 	}
@@ -168,7 +168,7 @@ func TestWatcher_badInput(t *testing.T) {
 	}
 	b.onAdd(newJob("u-1")) // mended
 	same(t, "said once it is mended", []string{"status PENDING"}, b.sink.labels("u-1"))
-	b.onDelete(kube.ReadJob(newJob("u-1", label("no/id"))))
+	b.onDelete(newJob("u-1", label("no/id")))
 	if len(b.sink.lost) != 1 {
 		t.Error("the queue was not told that an ignored Job is gone")
 	}
@@ -177,16 +177,25 @@ func TestWatcher_badInput(t *testing.T) {
 func TestWatcher_outlivesWhatItCannotRead(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.onDelete(cache.DeletedFinalStateUnknown{Key: ns + "/train"})
-	b.onDelete(nil)
-	b.onDelete(42)
-	b.onDelete((*kube.Job)(nil)) // panics within
-	jobHandler{b.Watcher}.OnUpdate(nil, kube.ReadJob(newJob("u-1")))
-	same(t, "said afterwards", []string{"status PENDING"}, b.sink.labels("u-1"))
-	if out, err := b.trim((*batchv1.Job)(nil)); err != nil || out != (*batchv1.Job)(nil) {
-		t.Errorf("trim gave %v, %v", out, err)
+	feed := b.jobs[ns]
+	for _, obj := range []any{nil, 42, (*batchv1.Job)(nil), newJob("u-1")} {
+		compact, err := feed.Transformer()(obj)
+		if err != nil {
+			t.Errorf("transform %v: %v", obj, err)
+		}
+		if err := feed.Add(compact); err != nil {
+			t.Errorf("add %v: %v", obj, err)
+		}
 	}
-	if n := b.count(t, "event_streamer_watch_panics_total", ""); n != 1 {
-		t.Errorf("%v panics counted, want that of trim", n)
+	if err := feed.Delete(42); err != nil {
+		t.Error(err)
+	}
+	b.job(change[*kube.Job]{kind: deleted}) // panics within
+	for _, c := range feed.take() {
+		b.job(c)
+	}
+	same(t, "said afterwards", []string{"status PENDING"}, b.sink.labels("u-1"))
+	if n := b.count(t, "event_streamer_watch_panics_total", ""); n != 3 {
+		t.Errorf("%v panics counted, want two of reading and one of handling", n)
 	}
 }

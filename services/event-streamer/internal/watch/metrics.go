@@ -2,6 +2,12 @@ package watch
 
 import "github.com/prometheus/client_golang/prometheus"
 
+// What is watched.
+const (
+	resourceJobs = "jobs"
+	resourcePods = "pods"
+)
+
 // Why a Job is ignored.
 const (
 	reasonJobID      = "invalid_job_id"
@@ -29,7 +35,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "event_streamer_" + name, Help: help}, labels)
 	}
 	m := &metrics{
-		watchErrors: counter("watch_errors_total", "Lists and watches that broke; the informer lists again.", "resource", "reason"),
+		watchErrors: counter("watch_errors_total", "Lists and watches that broke; each is tried again.", "resource", "reason"),
 		ignored:     counter("jobs_ignored_total", "Labelled Jobs that make no facts, each counted once.", "reason"),
 		annotations: counter("annotations_ignored_total", "Annotations of Jobs that were ignored.", "annotation"),
 		deletions:   counter("deletions_total", "Jobs that left the watch before their end, by what the API server said.", "outcome"),
@@ -42,7 +48,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Panics caught while reading an object; any is a bug.",
 		}),
 	}
-	for _, resource := range []string{"jobs", "pods"} {
+	for _, resource := range []string{resourceJobs, resourcePods} {
 		m.lastEvent.WithLabelValues(resource)
 		for _, reason := range []string{"expired", "denied", "other"} {
 			m.watchErrors.WithLabelValues(resource, reason)

@@ -1,59 +1,47 @@
 package watch
 
 import (
-	"k8s.io/client-go/tools/cache"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/envision/resiliency/pkg/kube"
 	"github.com/envision/resiliency/services/event-streamer/internal/fact"
 )
 
-// podHandler reads the changes of Pods: causes of failure and steps of the
+// podChanged reads a change of a Pod: causes of failure and steps of the
 // timeline. No status depends on it.
-type podHandler struct{ w *Watcher }
-
-// OnAdd implements cache.ResourceEventHandler.
-func (h podHandler) OnAdd(obj any, _ bool) { h.on("add pod", obj, false) }
-
-// OnUpdate implements cache.ResourceEventHandler.
-func (h podHandler) OnUpdate(_, now any) { h.on("update pod", now, false) }
-
-// OnDelete implements cache.ResourceEventHandler. Of a pod whose end nobody
-// saw, the last that was known stands.
-func (h podHandler) OnDelete(obj any) {
-	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		h.on("delete pod", tombstone.Obj, false)
-		return
+func (w *Watcher) podChanged(c change[*kube.Pod]) {
+	if p := c.subject(); p.JobUID != "" { // else labelled by somebody, owned by no Job
+		w.podSeen(p, c.mark, c.kind == deleted)
 	}
-	h.on("delete pod", obj, true)
 }
 
-func (h podHandler) on(where string, obj any, deleted bool) {
-	h.w.guard(where, obj, func() {
-		h.w.metrics.event("pods")
-		p, ok := obj.(*kube.Pod)
-		if !ok || p.JobUID == "" {
-			return // labelled by somebody, owned by no Job
-		}
-		switch {
-		case deleted && p.Waiting():
-			// The Job's failure is told only after its pods were deleted: what
-			// this one waited for must be known then.
-			h.w.stuck.Add(p.JobUID, p)
-		case !p.Waiting() && !p.StartedAt.IsZero():
-			h.w.stuck.Remove(p.JobUID) // another one got to work since
-		}
-		if owner := h.w.owner(p); owner != nil {
-			h.w.podSays(p, owner, deleted)
-		}
-	})
+// podSeen hands over what a pod says. Of a pod whose end nobody saw, the last
+// that was known stands.
+func (w *Watcher) podSeen(p *kube.Pod, mark fact.Mark, deleted bool) {
+	switch {
+	case deleted && p.Waiting():
+		// The Job's failure is told only after its pods were deleted: what
+		// this one waited for must be known then.
+		w.stuck.Add(p.JobUID, p)
+	case !p.Waiting() && !p.StartedAt.IsZero():
+		w.stuck.Remove(p.JobUID) // another one got to work since
+	}
+	owner := w.owner(p)
+	if owner == nil {
+		return
+	}
+	w.podSays(p, owner, deleted, mark, w.markOf(owner))
+	if p.Ended() && !p.Waiting() {
+		// It can say no more, not even when its Job runs out of time.
+		w.pods[p.Namespace].forget(p)
+	}
 }
 
 // owner finds the Job of a pod, among those deleted too. Nil means that it has
 // not been seen yet: when it is, it asks for its pods.
 func (w *Watcher) owner(p *kube.Pod) *kube.Job {
-	if informer, ok := w.jobs[p.Namespace]; ok {
-		obj, found, err := informer.GetStore().GetByKey(p.Namespace + "/" + p.JobName)
-		if j, isJob := obj.(*kube.Job); err == nil && found && isJob && j.UID == p.JobUID {
+	if feed, ok := w.jobs[p.Namespace]; ok {
+		if j, ok := feed.get(p.Namespace, p.JobName); ok && j.UID == p.JobUID {
 			return j
 		}
 	}
@@ -63,27 +51,25 @@ func (w *Watcher) owner(p *kube.Pod) *kube.Job {
 
 // podsOf reads the pods of a Job again: those that came before their Job, and,
 // once the Job is overdue, those that wait in vain.
-func (w *Watcher) podsOf(j *kube.Job) {
+func (w *Watcher) podsOf(j *kube.Job, mark fact.Mark) {
 	if p, ok := w.stuck.Get(j.UID); ok && j.Overdue() {
-		w.podSays(p, j, true)
+		w.podSays(p, j, true, mark, w.markOfPod(p))
 	}
-	informer, ok := w.pods[j.Namespace]
+	feed, ok := w.pods[j.Namespace]
 	if !ok {
 		return
 	}
-	pods, err := informer.GetIndexer().ByIndex(byJob, string(j.UID))
-	if err != nil {
-		w.log.Error().Err(err).Str("job_id", j.JobID).Msg("pods of the job cannot be looked up")
-		return
-	}
-	for _, obj := range pods {
-		if p, ok := obj.(*kube.Pod); ok {
-			w.podSays(p, j, false)
+	for _, p := range feed.of(j.UID) {
+		w.podSays(p, j, false, mark, w.markOfPod(p))
+		if p.Ended() && !p.Waiting() {
+			feed.forget(p)
 		}
 	}
 }
 
-func (w *Watcher) podSays(p *kube.Pod, owner *kube.Job, deleted bool) {
+// podSays hands over what a pod says in the light of its Job. It follows from
+// both, so it is marked by both: neither alone tells that it was published.
+func (w *Watcher) podSays(p *kube.Pod, owner *kube.Job, deleted bool, marks ...fact.Mark) {
 	read := w.mapper.Pod
 	if deleted {
 		read = w.mapper.PodDeleted
@@ -92,5 +78,15 @@ func (w *Watcher) podSays(p *kube.Pod, owner *kube.Job, deleted bool) {
 	if err != nil {
 		return // the Job itself was counted and logged
 	}
-	w.sink.Also(owner.UID, fact.From(&f))
+	w.sink.Also(owner.UID, fact.From(&f), marks...)
 }
+
+func (w *Watcher) markOf(j *kube.Job) fact.Mark {
+	return fact.At(stream(resourceJobs, j.Namespace), j.ResourceVersion, 0)
+}
+
+func (w *Watcher) markOfPod(p *kube.Pod) fact.Mark {
+	return fact.At(stream(resourcePods, p.Namespace), p.ResourceVersion, 0)
+}
+
+func jobOf(p *kube.Pod) types.UID { return p.JobUID }

@@ -12,28 +12,27 @@ import (
 	"github.com/envision/resiliency/pkg/kube"
 )
 
-// stored puts a Job where the informer would keep it.
-func (b *bench) stored(t *testing.T, o *batchv1.Job) {
-	t.Helper()
-	if err := b.jobs[ns].GetStore().Add(kube.ReadJob(o)); err != nil {
-		t.Fatal(err)
-	}
+// stored puts a Job where the feed would keep it.
+func (b *bench) stored(o *batchv1.Job) {
+	f := b.jobs[ns]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.put(kube.ReadJob(o))
 }
 
-func (b *bench) storedPod(t *testing.T, o *corev1.Pod) *kube.Pod {
-	t.Helper()
-	p := kube.ReadPod(o)
-	if err := b.pods[ns].GetStore().Add(p); err != nil {
-		t.Fatal(err)
-	}
-	return p
+func (b *bench) storedPod(o *corev1.Pod) *corev1.Pod {
+	f := b.pods[ns]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.put(kube.ReadPod(o))
+	return o
 }
 
 func TestWatcher_podTellsTheCause(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.stored(t, newJob("u-1", running))
-	podHandler{b.Watcher}.OnUpdate(nil, kube.ReadPod(newPod("p-1", "u-1", oomKilled)))
+	b.stored(newJob("u-1", running))
+	b.onPod(newPod("p-1", "u-1", oomKilled))
 	same(t, "said", []string{"cause OOM"}, b.sink.labels("u-1"))
 	if !slices.Contains(b.sink.phases("u-1"), "pod train-p-1") {
 		t.Errorf("phases %v, want that of the pod", b.sink.phases("u-1"))
@@ -44,8 +43,8 @@ func TestWatcher_podTellsTheCause(t *testing.T) {
 func TestWatcher_podBeforeItsJob(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	p := b.storedPod(t, newPod("p-1", "u-1", oomKilled))
-	podHandler{b.Watcher}.OnAdd(p, false)
+	p := b.storedPod(newPod("p-1", "u-1", oomKilled))
+	b.onPod(p)
 	if got := b.sink.labels("u-1"); got != nil {
 		t.Fatalf("said %v of a Job that was not seen", got)
 	}
@@ -57,9 +56,9 @@ func TestWatcher_podBeforeItsJob(t *testing.T) {
 func TestWatcher_podOfAnotherLife(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.stored(t, newJob("u-2"))
-	podHandler{b.Watcher}.OnAdd(kube.ReadPod(newPod("p-1", "u-1", oomKilled)), false)
-	podHandler{b.Watcher}.OnAdd(kube.ReadPod(newPod("p-2", "u-2", func(o *corev1.Pod) { o.OwnerReferences = nil }, oomKilled)), false)
+	b.stored(newJob("u-2"))
+	b.onPod(newPod("p-1", "u-1", oomKilled))
+	b.onPod(newPod("p-2", "u-2", func(o *corev1.Pod) { o.OwnerReferences = nil }, oomKilled))
 	if len(b.sink.facts) != 0 {
 		t.Errorf("said %v", b.sink.facts)
 	}
@@ -69,11 +68,11 @@ func TestWatcher_podOfAnotherLife(t *testing.T) {
 func TestWatcher_podOfADeletedJob(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.onDelete(kube.ReadJob(newJob("u-1", running)))
-	podHandler{b.Watcher}.OnDelete(kube.ReadPod(newPod("p-1", "u-1", func(o *corev1.Pod) {
+	b.onDelete(newJob("u-1", running))
+	b.onPodDelete(newPod("p-1", "u-1", func(o *corev1.Pod) {
 		start := metav1.NewTime(noon.Add(time.Second))
 		o.Status.Phase, o.Status.StartTime = corev1.PodRunning, &start
-	})))
+	}))
 	same(t, "phases", []string{"pod train-p-1"}, b.sink.phases("u-1"))
 }
 
@@ -89,17 +88,17 @@ func TestWatcher_podThatWaitedInVain(t *testing.T) {
 		want []string
 	}{
 		{"deleted_before", func(_ *testing.T, b *bench) {
-			podHandler{b.Watcher}.OnDelete(kube.ReadPod(newPod("p-1", "u-1", unschedulable)))
+			b.onPodDelete(newPod("p-1", "u-1", unschedulable))
 		}, []string{"status PENDING", "cause DEADLINE", "cause UNSCHEDULABLE"}},
 		{"still_there", func(t *testing.T, b *bench) {
-			podHandler{b.Watcher}.OnAdd(b.storedPod(t, newPod("p-1", "u-1", unschedulable)), false)
+			b.onPod(b.storedPod(newPod("p-1", "u-1", unschedulable)))
 		}, []string{"status PENDING", "cause DEADLINE", "cause UNSCHEDULABLE"}},
 		{"another_one_ran_since", func(_ *testing.T, b *bench) {
-			podHandler{b.Watcher}.OnDelete(kube.ReadPod(newPod("p-1", "u-1", unschedulable)))
-			podHandler{b.Watcher}.OnAdd(kube.ReadPod(newPod("p-2", "u-1", func(o *corev1.Pod) {
+			b.onPodDelete(newPod("p-1", "u-1", unschedulable))
+			b.onPod(newPod("p-2", "u-1", func(o *corev1.Pod) {
 				start := metav1.NewTime(noon.Add(time.Second))
 				o.Status.Phase, o.Status.StartTime = corev1.PodRunning, &start
-			})), false)
+			}))
 		}, []string{"status PENDING", "cause DEADLINE"}},
 	}
 	for _, c := range cases {
@@ -107,7 +106,7 @@ func TestWatcher_podThatWaitedInVain(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			b.onAdd(before)
-			b.stored(t, before)
+			b.stored(before)
 			c.pods(t, b)
 			same(t, "said while it waits", []string{"status PENDING"}, b.sink.labels("u-1"))
 			b.onUpdate(before, overdue)

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,43 +10,55 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/envision/resiliency/pkg/kube"
 )
 
-// trim is the informers' transform: the object becomes its compact form before
-// anything is kept of it. What is compact already stays as it is, since client-go
-// may transform an object of the first list twice. It never fails: client-go
-// would drop the object.
-func (w *Watcher) trim(obj any) (out any, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			w.panicked("trim", obj, r)
-			out, err = obj, nil // the handler counts what it cannot read
-		}
-	}()
+// readJob makes the compact form of a Job before anything else is kept of it.
+// What is compact already stays as it is: a list may come here twice.
+func (w *Watcher) readJob(obj any) (j *kube.Job, ok bool) {
 	switch o := obj.(type) {
+	case *kube.Job:
+		return o, true
 	case *batchv1.Job:
-		return kube.ReadJob(o), nil
-	case *corev1.Pod:
-		return kube.ReadPod(o), nil
+		ok = w.guard("read job", obj, func() { j = kube.ReadJob(o) })
 	default:
-		return obj, nil
+		w.unreadable(obj)
 	}
+	return j, ok
+}
+
+// readPod is readJob for Pods. Those that no Job controls are not wanted.
+func (w *Watcher) readPod(obj any) (p *kube.Pod, ok bool) {
+	switch o := obj.(type) {
+	case *kube.Pod:
+		p, ok = o, true
+	case *corev1.Pod:
+		ok = w.guard("read pod", obj, func() { p = kube.ReadPod(o) })
+	default:
+		w.unreadable(obj)
+	}
+	return p, ok
+}
+
+func (w *Watcher) unreadable(obj any) {
+	w.metrics.ignored.WithLabelValues(reasonUnreadable).Inc()
+	w.log.Error().Type("type", obj).Msg("the watch gave something that is neither Job nor Pod")
 }
 
 // guard runs a handler and catches its panic. A panic of one object must not
 // end the process: it would be listed again after every restart, and the status
 // of all other jobs would stop for the sake of one. It is logged with its stack
-// and counted; what the object said is lost until its next change.
-func (w *Watcher) guard(where string, obj any, handle func()) {
+// and counted; what the object said is lost until its next change, or until
+// --resync.
+func (w *Watcher) guard(where string, obj any, handle func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.panicked(where, obj, r)
 		}
 	}()
 	handle()
+	return true
 }
 
 func (w *Watcher) panicked(where string, obj, value any) {
@@ -67,21 +78,19 @@ func identity(obj any) (ns, name, uid string) {
 	return "", "", ""
 }
 
-// watchError counts and logs a list or watch that broke; the informer tries
-// again by itself, with growing delays.
-func (w *Watcher) watchError(resource, ns string) cache.WatchErrorHandlerWithContext {
-	return func(_ context.Context, _ *cache.Reflector, err error) {
-		reason := "other"
-		switch {
-		case errors.Is(err, io.EOF): // a watch that ended as it should
-			return
-		case apierrors.IsResourceExpired(err) || apierrors.IsGone(err):
-			reason = "expired"
-		case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
-			reason = "denied"
-		}
-		w.metrics.watchErrors.WithLabelValues(resource, reason).Inc()
-		w.log.Warn().Err(err).Str("resource", resource).Str("namespace", ns).Str("reason", reason).
-			Msg("watch broke; listing again")
+// watchError counts and logs a list or watch that broke; it is tried again with
+// growing delays.
+func (w *Watcher) watchError(resource, ns string, err error) {
+	reason := "other"
+	switch {
+	case errors.Is(err, io.EOF): // a watch that ended as it should
+		return
+	case apierrors.IsResourceExpired(err) || apierrors.IsGone(err):
+		reason = "expired"
+	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
+		reason = "denied"
 	}
+	w.metrics.watchErrors.WithLabelValues(resource, reason).Inc()
+	w.log.Warn().Err(err).Str("resource", resource).Str("namespace", ns).Str("reason", reason).
+		Msg("watch broke; listing again")
 }

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,21 +9,23 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/envision/resiliency/pkg/kube"
 	"github.com/envision/resiliency/services/event-streamer/internal/fact"
 )
 
-// sink keeps facts until they are delivered.
+// sink keeps facts until they are delivered, and knows how far each stream was
+// handed over.
 type sink interface {
-	Seen(uid types.UID, facts []fact.Fact)
-	Also(uid types.UID, facts []fact.Fact)
-	Gone(uid types.UID, judge func(context.Context) ([]fact.Fact, error))
+	Seen(uid types.UID, facts []fact.Fact, mark fact.Mark)
+	Also(uid types.UID, facts []fact.Fact, marks ...fact.Mark)
+	Gone(uid types.UID, judge func(context.Context) ([]fact.Fact, error), mark fact.Mark)
+	Listed(s fact.Stream, version uint64)
+	Reached(s fact.Stream, version uint64)
 }
 
 const (
@@ -34,8 +35,6 @@ const (
 	// stuckPods is how many Jobs may have a pod on record that was deleted while
 	// it waited in vain.
 	stuckPods = 1024
-	// byJob is the index of pods by the UID of their Job.
-	byJob = "job-uid"
 )
 
 // Watcher watches the Jobs and Pods of some namespaces.
@@ -47,15 +46,16 @@ type Watcher struct {
 	metrics    *metrics
 	log        zerolog.Logger
 
-	jobs, pods map[string]cache.SharedIndexInformer // by namespace
-	departed   *lru.Cache[types.UID, *kube.Job]
-	stuck      *lru.Cache[types.UID, *kube.Pod] // by the UID of the Job
+	jobs     map[string]*feed[*kube.Job] // by namespace
+	pods     map[string]*feed[*kube.Pod]
+	departed *lru.Cache[types.UID, *kube.Job]
+	stuck    *lru.Cache[types.UID, *kube.Pod] // by the UID of the Job
 
 	mu         sync.Mutex
 	complained map[types.UID]string // what was said of a Job's faults
 }
 
-// New returns a Watcher that does nothing before Run.
+// New returns a Watcher that does nothing before Run or Once.
 func New(
 	client kubernetes.Interface, namespaces []string, mapper *kube.Mapper, sink sink,
 	reg prometheus.Registerer, log zerolog.Logger,
@@ -70,66 +70,90 @@ func New(
 	}
 	w := &Watcher{
 		client: client, namespaces: namespaces, mapper: mapper, sink: sink, metrics: newMetrics(reg), log: log,
-		jobs: map[string]cache.SharedIndexInformer{}, pods: map[string]cache.SharedIndexInformer{},
+		jobs: map[string]*feed[*kube.Job]{}, pods: map[string]*feed[*kube.Pod]{},
 		departed: departed, stuck: stuck, complained: map[types.UID]string{},
 	}
 	for _, ns := range namespaces {
-		if err := w.addInformers(ns); err != nil {
-			return nil, err
-		}
+		w.jobs[ns] = newFeed(stream(resourceJobs, ns), w.readJob, nil)
+		w.pods[ns] = newFeed(stream(resourcePods, ns), w.readPod, jobOf)
 	}
 	return w, nil
 }
 
-// addInformers makes the two informers of a namespace. There is no resync: the
-// informers relist by themselves when a watch breaks, and facts do not age.
-func (w *Watcher) addInformers(ns string) error {
-	factory := informers.NewSharedInformerFactoryWithOptions(w.client, 0,
-		informers.WithNamespace(ns),
-		informers.WithTransform(w.trim),
-		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = kube.LabelJobID }),
-	)
-	jobs, pods := factory.Batch().V1().Jobs().Informer(), factory.Core().V1().Pods().Informer()
-	w.jobs[ns], w.pods[ns] = jobs, pods
-	_, errJobs := jobs.AddEventHandler(jobHandler{w})
-	_, errPods := pods.AddEventHandler(podHandler{w})
-	return errors.Join(
-		jobs.SetWatchErrorHandlerWithContext(w.watchError("jobs", ns)),
-		pods.SetWatchErrorHandlerWithContext(w.watchError("pods", ns)),
-		pods.AddIndexers(cache.Indexers{byJob: indexByJob}),
-		errJobs, errPods,
-	)
-}
+func stream(resource, ns string) fact.Stream { return fact.Stream(resource + "." + ns) }
 
-// Run watches until ctx ends and returns nil once every handler has returned.
+// Run watches until ctx ends and returns nil once all that was seen is handed
+// over.
 func (w *Watcher) Run(ctx context.Context) error {
-	var all sync.WaitGroup
-	for _, ns := range w.namespaces {
-		all.Go(func() { w.jobs[ns].RunWithContext(ctx) })
-		all.Go(func() { w.pods[ns].RunWithContext(ctx) })
-	}
+	var reflectors, feeds sync.WaitGroup
+	stopped := make(chan struct{})
 	begun := time.Now()
-	all.Go(func() {
+	for _, ns := range w.namespaces {
+		jobs, pods := w.jobs[ns], w.pods[ns]
+		feeds.Go(func() { jobs.run(stopped, func(c change[*kube.Job]) { hand(w, resourceJobs, c, w.jobChanged) }) })
+		feeds.Go(func() { pods.run(stopped, func(c change[*kube.Pod]) { hand(w, resourcePods, c, w.podChanged) }) })
+		reflectors.Go(func() { w.reflect(ctx, resourceJobs, ns, w.jobLists(ns), &batchv1.Job{}, jobs) })
+		reflectors.Go(func() {
+			// A pod that has ended is kept only until its Job is known: with the
+			// Jobs first, a cluster full of ended pods takes no room.
+			if await(ctx, jobs.synced) {
+				w.reflect(ctx, resourcePods, ns, w.podLists(ns), &corev1.Pod{}, pods)
+			}
+		})
+	}
+	reflectors.Go(func() {
 		if w.waitForSync(ctx) {
-			w.log.Info().Strs("namespaces", w.namespaces).Int("jobs", w.count(w.jobs)).Int("pods", w.count(w.pods)).
+			w.log.Info().Strs("namespaces", w.namespaces).Int("jobs", count(w.jobs)).Int("pods", count(w.pods)).
 				Dur("took_ms", time.Since(begun)).Msg("first list is complete")
 		}
 	})
-	all.Wait()
+	reflectors.Wait()
+	close(stopped)
+	feeds.Wait()
 	return nil
 }
 
-func (w *Watcher) waitForSync(ctx context.Context) bool {
-	var synced []cache.InformerSynced
-	for _, ns := range w.namespaces {
-		synced = append(synced, w.jobs[ns].HasSynced, w.pods[ns].HasSynced)
+// hand reads one change and then says how far its stream has come. The order
+// matters: what is said to be reached must be in the sink.
+func hand[T object](w *Watcher, resource string, c change[T], read func(change[T])) {
+	switch c.kind {
+	case listing:
+		w.sink.Listed(c.mark.Stream, c.mark.To)
+		return
+	case listed:
+		w.sink.Reached(c.mark.Stream, c.mark.To)
+		return
 	}
-	return cache.WaitForCacheSync(ctx.Done(), synced...)
+	w.guard(resource, c.subject(), func() {
+		w.metrics.event(resource)
+		read(c)
+	})
+	if c.live && c.mark.From == c.mark.To {
+		w.sink.Reached(c.mark.Stream, c.mark.To)
+	}
 }
 
-func (w *Watcher) count(all map[string]cache.SharedIndexInformer) (n int) {
-	for _, informer := range all {
-		n += len(informer.GetStore().ListKeys())
+func (w *Watcher) waitForSync(ctx context.Context) bool {
+	for _, ns := range w.namespaces {
+		if !await(ctx, w.jobs[ns].synced) || !await(ctx, w.pods[ns].synced) {
+			return false
+		}
+	}
+	return true
+}
+
+func await(ctx context.Context, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func count[T object](feeds map[string]*feed[T]) (n int) {
+	for _, f := range feeds {
+		n += f.len()
 	}
 	return n
 }
@@ -137,16 +161,9 @@ func (w *Watcher) count(all map[string]cache.SharedIndexInformer) (n int) {
 // Ready is an error until every namespace has been listed once.
 func (w *Watcher) Ready(context.Context) error {
 	for _, ns := range w.namespaces {
-		if !w.jobs[ns].HasSynced() || !w.pods[ns].HasSynced() {
+		if !w.jobs[ns].hasSynced() || !w.pods[ns].hasSynced() {
 			return fmt.Errorf("namespace %s is not listed yet", ns)
 		}
 	}
 	return nil
-}
-
-func indexByJob(obj any) ([]string, error) {
-	if p, ok := obj.(*kube.Pod); ok && p.JobUID != "" {
-		return []string{string(p.JobUID)}, nil
-	}
-	return nil, nil
 }

@@ -11,8 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"github.com/envision/resiliency/pkg/kube"
 )
 
 // The informers themselves, over a fake API server: what is listed and what
@@ -39,9 +37,8 @@ func TestWatcher_Run(t *testing.T) {
 	if err := b.Ready(ctx); err != nil {
 		t.Errorf("after the first list: %v", err)
 	}
-	obj, found, err := b.jobs[ns].GetStore().GetByKey(ns + "/train")
-	if _, compact := obj.(*kube.Job); err != nil || !found || !compact {
-		t.Errorf("the cache holds %T, %v, %v", obj, found, err)
+	if _, found := b.jobs[ns].get(ns, "train"); !found || b.pods[ns].len() != 0 {
+		t.Errorf("the Job is kept: %v; %d pods are kept, want none that has ended", found, b.pods[ns].len())
 	}
 
 	done := newJob("u-1", running, holds(batchv1.JobComplete, ""))
@@ -66,14 +63,13 @@ func TestWatcher_Run(t *testing.T) {
 func TestWatcher_watchErrors(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	report := b.watchError("jobs", ns)
 	for _, err := range []error{
 		io.EOF,
 		apierrors.NewResourceExpired("too old"),
 		apierrors.NewForbidden(schema.GroupResource{Resource: "jobs"}, "", nil),
 		errors.New("connection refused"),
 	} {
-		report(t.Context(), nil, err)
+		b.watchError(resourceJobs, ns, err)
 	}
 	for reason, want := range map[string]float64{"expired": 1, "denied": 1, "other": 1} {
 		families, err := b.reg.Gather()
