@@ -46,9 +46,14 @@ func (o Outcome) Changed() bool { return o == OutcomeApplied || o == OutcomeCorr
 func Of(o *Observation) Record {
 	r := Record{JobID: o.JobID}
 	at, life := cutTime(o.OccurredAt), lifeOf(o)
+	since := at
+	if !life.CreatedAt.IsZero() && life.CreatedAt.Before(at) {
+		since = life.CreatedAt
+	}
 	r.describe(o, at)
+	r.Started = Start{Attempt: o.Attempt, At: since}
 	if o.Kubernetes.UID != "" {
-		r.Kubernetes = KubernetesClaim{Attempt: o.Attempt, Kubernetes: o.Kubernetes}
+		r.Kubernetes = KubernetesClaim{Attempt: o.Attempt, Ordinal: o.Ordinal, Stage: o.Stage, Kubernetes: o.Kubernetes}
 		r.Kubernetes.CreatedAt = life.CreatedAt
 	}
 	switch o.Kind {
@@ -122,11 +127,15 @@ func Corrected(before, after *Status) bool {
 		(before.Life == after.Life || !before.final())
 }
 
+// lifeOf names the life that a claim is about. A Kubernetes Job tells lives
+// apart by its creation time and UID together: a reporter that knows the UID
+// alone speaks for the stage, or one Job would have two lives.
 func lifeOf(o *Observation) Life {
-	return Life{
-		Attempt: o.Attempt, Ordinal: o.Ordinal, Stage: o.Stage,
-		CreatedAt: cutTime(o.Kubernetes.CreatedAt), UID: o.Kubernetes.UID,
+	l := Life{Attempt: o.Attempt, Ordinal: o.Ordinal, Stage: o.Stage}
+	if !o.Kubernetes.CreatedAt.IsZero() && o.Kubernetes.UID != "" {
+		l.CreatedAt, l.UID = o.Kubernetes.CreatedAt.UTC().Truncate(time.Second), o.Kubernetes.UID
 	}
+	return l
 }
 
 // describe sets the descriptive fields. A Kubernetes Job describes itself from
@@ -134,7 +143,7 @@ func lifeOf(o *Observation) Life {
 // claim need not write what the first has written.
 func (r *Record) describe(o *Observation, at time.Time) {
 	if !o.Kubernetes.CreatedAt.IsZero() {
-		at = cutTime(o.Kubernetes.CreatedAt)
+		at = o.Kubernetes.CreatedAt.UTC().Truncate(time.Second)
 	}
 	rank := sourceRank(o.Source)
 	set := func(d *Described, value string) {
@@ -146,6 +155,9 @@ func (r *Record) describe(o *Observation, at time.Time) {
 	set(&r.Tenant, o.Tenant)
 	set(&r.CorrelationID, o.CorrelationID)
 	set(&r.OutputURI, o.OutputURI)
+	if r.OutputURI.Value != "" {
+		r.OutputURI.Attempt = o.Attempt // each run has a place of its own
+	}
 }
 
 func causeOf(o *Observation, life Life, at time.Time) CauseClaim {

@@ -1,6 +1,10 @@
 package job
 
-import resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
+import (
+	"time"
+
+	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
+)
 
 // lifeCases: which life of a job speaks.
 func lifeCases() []caseOf {
@@ -237,6 +241,24 @@ func descriptionCases() []caseOf {
 			claim(StateRunning, 3, life("u9", 9), onCluster("old")),
 			claim(StateRunning, 2, attempt(2), life("u1", 1), onCluster("new")),
 		}, want: wanted(StateRunning, 2, ofAttempt(2)), cluster: "new"},
+		{name: "a rerun has its own output and its own start", claims: []Observation{
+			claim(StateFailed, 9, writesTo("gs://b/1/"), life("u1", 1)),
+			claim(StatePending, 5, attempt(2), writesTo("gs://b/2/"), life("u2", 5)),
+			claim(StateRunning, 7, attempt(2), writesTo("gs://b/2/"), life("u2", 5)),
+		}, want: wanted(StateRunning, 7, ofAttempt(2)), output: "gs://b/2/", started: at(5)},
+		{name: "an attempt starts with its first sign, in whatever stage", claims: []Observation{
+			claim(StateRunning, 3, inStage(OrdinalBackend, StageBackend)),
+			claim(StateRunning, 9, life("u1", 8)),
+		}, want: wanted(StateRunning, 9), started: at(3)},
+		{name: "the Job of the furthest stage is the one to look at", claims: []Observation{
+			claim(StateRunning, 9, life("u9", 9), onCluster("second")),
+			claim(StateRunning, 5, func(o *Observation) { o.Ordinal, o.Stage = 40, "publish" }, life("u5", 5), onCluster("third")),
+		}, want: wanted(StateRunning, 5, at2(40, "publish")), cluster: "third"},
+		{name: "who knows the uid alone speaks for the stage, not for a second life", claims: []Observation{
+			claim(StateRunning, 3),
+			claim(StateRunning, 5, func(o *Observation) { o.Kubernetes.CreatedAt = time.Time{} }),
+			claim(0, 4, kind(KindCause), because(CauseOOM), func(o *Observation) { o.Kubernetes.CreatedAt = time.Time{} }),
+		}, want: wanted(StateRunning, 3)},
 		{name: "a stage after Kubernetes does not hide the Job", claims: []Observation{
 			claim(StateRunning, 3, stageDone()),
 			claim(StateRunning, 4, inStage(40, "publish")),

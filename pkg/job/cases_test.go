@@ -14,9 +14,9 @@ type caseOf struct {
 	name   string
 	claims []Observation
 	want   View
-	// owner and cluster, where a case is about them.
-	owner   string
-	cluster string
+	// owner, cluster, output and started, where a case is about them.
+	owner, cluster, output string
+	started                time.Time
 }
 
 func at(second int) time.Time { return epoch.Add(time.Duration(second) * time.Second) }
@@ -58,6 +58,7 @@ func life(uid string, created int) edit {
 func kind(k Kind) edit {
 	return func(o *Observation) { o.Kind, o.State, o.Evidence = k, StateUnspecified, EvidenceNone }
 }
+func writesTo(uri string) edit   { return func(o *Observation) { o.OutputURI = uri } }
 func onCluster(name string) edit { return func(o *Observation) { o.Kubernetes.Cluster = name } }
 func delay(on bool, reason string) edit {
 	return func(o *Observation) { kind(KindDelay)(o); o.Delayed, o.DelayReason = on, reason }
@@ -118,6 +119,12 @@ func (c caseOf) check(m *rules) error {
 		}
 		if c.owner != "" && r.Owner.Value != c.owner {
 			return fmt.Errorf("%s, told in order %v: owner %q, want %q", c.name, order, r.Owner.Value, c.owner)
+		}
+		if c.output != "" && r.OutputURI.Value != c.output {
+			return fmt.Errorf("%s, told in order %v: output %q, want %q", c.name, order, r.OutputURI.Value, c.output)
+		}
+		if !c.started.IsZero() && r.Started.At != c.started {
+			return fmt.Errorf("%s, told in order %v: started %s, want %s", c.name, order, r.Started.At, c.started)
 		}
 		if c.cluster != "" && r.Kubernetes.Cluster != c.cluster {
 			return fmt.Errorf("%s, told in order %v: cluster %q, want %q", c.name, order, r.Kubernetes.Cluster, c.cluster)

@@ -48,7 +48,9 @@ func drawKubernetes(t *rapid.T) Kubernetes {
 	if k.UID == "" {
 		return k
 	}
-	k.CreatedAt = drawTime(t, "created_at")
+	if rapid.IntRange(0, 5).Draw(t, "knows its creation") > 0 {
+		k.CreatedAt = drawTime(t, "created_at")
+	}
 	k.Cluster = three(t, "cluster", "k1", "k2", "k3")
 	k.Namespace = three(t, "namespace", "n1", "n2", "n3")
 	k.Name = three(t, "name", "j1", "j2", "j3")

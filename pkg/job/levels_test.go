@@ -40,6 +40,7 @@ func mutants() []mutant {
 	all = append(all, without("cause", merge.cause, func(r *rules, o order[CauseClaim]) { r.cause = o })...)
 	all = append(all, without("mark", merge.mark, func(r *rules, o order[Mark]) { r.mark = o })...)
 	all = append(all, without("described", merge.described, func(r *rules, o order[Described]) { r.described = o })...)
+	all = append(all, without("start", merge.start, func(r *rules, o order[Start]) { r.start = o })...)
 	return append(all, without("kubernetes", merge.kubernetes, func(r *rules, o order[KubernetesClaim]) { r.kubernetes = o })...)
 }
 

@@ -41,6 +41,7 @@ type rules struct {
 	mark       order[Mark]
 	described  order[Described]
 	kubernetes order[KubernetesClaim]
+	start      order[Start]
 }
 
 // merge is the rule of the product. It is never written to.
@@ -50,6 +51,7 @@ var merge = rules{ //nolint:gochecknoglobals // a constant that Go cannot spell 
 	mark:       markOrder(),
 	described:  describedOrder(),
 	kubernetes: kubernetesOrder(),
+	start:      startOrder(),
 }
 
 // statusOrder says which claim speaks for a job.
@@ -122,21 +124,33 @@ func markOrder() order[Mark] {
 	)
 }
 
-// describedOrder ranks the value to keep highest: any before none, then the
-// smallest (source, time, bytes).
+// describedOrder ranks the value to keep highest: any before none, that of a
+// later run, then the smallest (source, time, bytes).
 func describedOrder() order[Described] {
 	return order[Described]{
 		{"given at all", func(a, b *Described) int { return compareBool(a.Value != "", b.Value != "") }},
+		{"attempt", func(a, b *Described) int { return cmp.Compare(a.Attempt, b.Attempt) }},
 		{"source", func(a, b *Described) int { return cmp.Compare(b.SourceRank, a.SourceRank) }},
 		{"time", func(a, b *Described) int { return b.OccurredAt.Compare(a.OccurredAt) }},
 		{"bytes", func(a, b *Described) int { return strings.Compare(b.Value, a.Value) }},
 	}
 }
 
-// kubernetesOrder keeps the newest Kubernetes Job of the newest attempt.
+// startOrder keeps the earliest moment of the latest attempt.
+func startOrder() order[Start] {
+	return order[Start]{
+		{"attempt", func(a, b *Start) int { return cmp.Compare(a.Attempt, b.Attempt) }},
+		{"time", func(a, b *Start) int { return b.At.Compare(a.At) }},
+	}
+}
+
+// kubernetesOrder keeps the newest Kubernetes Job of the furthest stage of the
+// latest attempt: the one whose life speaks for the job.
 func kubernetesOrder() order[KubernetesClaim] {
 	return order[KubernetesClaim]{
 		{"attempt", func(a, b *KubernetesClaim) int { return cmp.Compare(a.Attempt, b.Attempt) }},
+		{"stage ordinal", func(a, b *KubernetesClaim) int { return cmp.Compare(a.Ordinal, b.Ordinal) }},
+		{"stage name", func(a, b *KubernetesClaim) int { return strings.Compare(a.Stage, b.Stage) }},
 		{"creation", func(a, b *KubernetesClaim) int { return a.CreatedAt.Compare(b.CreatedAt) }},
 		{"uid", func(a, b *KubernetesClaim) int { return strings.Compare(a.UID, b.UID) }},
 		{"cluster", func(a, b *KubernetesClaim) int { return strings.Compare(a.Cluster, b.Cluster) }},

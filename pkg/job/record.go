@@ -47,15 +47,28 @@ type Mark struct {
 // zero value means none.
 type Described struct {
 	Value string
+	// Attempt is set where the value belongs to a run and not to the whole job:
+	// that of a later run holds. 0 for what does not change with a rerun.
+	Attempt int32
 	// SourceRank orders sources by how well they know the job; 1 is the best.
 	SourceRank int32
 	OccurredAt time.Time
 }
 
-// KubernetesClaim is the Kubernetes Job of an attempt; the zero value means none.
+// KubernetesClaim is the Kubernetes Job of an attempt, that of its furthest
+// stage; the zero value means none.
 type KubernetesClaim struct {
 	Attempt int32
+	Ordinal int32
+	Stage   string
 	Kubernetes
+}
+
+// Start is the earliest moment that is known of the latest attempt; the zero
+// value means none. Output older than it is that of an earlier run.
+type Start struct {
+	Attempt int32
+	At      time.Time
 }
 
 // Record is everything that is known of a job. Its zero value knows nothing,
@@ -71,6 +84,7 @@ type Record struct {
 	CorrelationID Described
 	OutputURI     Described
 	Kubernetes    KubernetesClaim
+	Started       Start
 }
 
 // Join merges everything that other knows into r and reports whether r
@@ -88,7 +102,8 @@ func (r *Record) Equal(other *Record) bool {
 		merge.described.compare(&r.Tenant, &other.Tenant) == 0 &&
 		merge.described.compare(&r.CorrelationID, &other.CorrelationID) == 0 &&
 		merge.described.compare(&r.OutputURI, &other.OutputURI) == 0 &&
-		merge.kubernetes.compare(&r.Kubernetes, &other.Kubernetes) == 0
+		merge.kubernetes.compare(&r.Kubernetes, &other.Kubernetes) == 0 &&
+		merge.start.compare(&r.Started, &other.Started) == 0
 }
 
 func (m *rules) join(dst, src *Record) bool {
@@ -106,5 +121,6 @@ func (m *rules) join(dst, src *Record) bool {
 	changed = m.described.max(&dst.CorrelationID, &src.CorrelationID) || changed
 	changed = m.described.max(&dst.OutputURI, &src.OutputURI) || changed
 	changed = m.kubernetes.max(&dst.Kubernetes, &src.Kubernetes) || changed
+	changed = m.start.max(&dst.Started, &src.Started) || changed
 	return changed
 }

@@ -47,7 +47,7 @@ func setKind(u *resiliencyv1.JobUpdate, before, after *job.Record, was, is *job.
 		u.Event = &resiliencyv1.JobUpdate_Resumed{Resumed: &resiliencyv1.JobResumed{FromState: was.State}}
 	case is.Delayed && !was.Delayed:
 		u.Event = &resiliencyv1.JobUpdate_Delayed{Delayed: &resiliencyv1.JobDelayed{Reason: is.DelayReason}}
-	case is.State == job.StateRunning && was.State == job.StateSuspended, was.Delayed && !is.Delayed && is.State != job.StateSuspended:
+	case is.State != job.StateSuspended && (was.State == job.StateSuspended || was.Delayed && !is.Delayed):
 		u.Event = &resiliencyv1.JobUpdate_Resumed{Resumed: &resiliencyv1.JobResumed{FromState: was.State}}
 	case is.State == job.StateRunning && was.State != job.StateRunning:
 		u.Event = &resiliencyv1.JobUpdate_Running{Running: &resiliencyv1.JobRunning{}}

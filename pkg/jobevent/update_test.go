@@ -56,6 +56,8 @@ func TestUpdate_kinds(t *testing.T) {
 		{"cancelled", []say{{state: job.StateCancelled, second: 2}}, []string{"cancelled"}},
 		{"suspended and resumed", []say{{state: job.StateRunning}, {state: job.StateSuspended, second: 1}, {state: job.StateRunning, second: 2}},
 			[]string{"running", "", "resumed"}},
+		{"resumed, and its pods are made anew", []say{{state: job.StateSuspended}, {state: job.StatePending, second: 1}, {state: job.StateRunning, second: 2}},
+			[]string{"", "resumed", "running"}},
 		{"a better cause is no second end", []say{{state: job.StateFailed, cause: job.CauseBackoffLimit}, {kind: job.KindCause, cause: job.CauseOOM}},
 			[]string{"failed", ""}},
 		{"stronger evidence is no second end", []say{{state: job.StateFailed, evidence: job.EvidenceAbsence}, {state: job.StateFailed, second: 1}},

@@ -18,6 +18,7 @@ func claim(state job.State, second int) *job.Observation {
 		EventID: fmt.Sprintf("e-%s-%d", job.StateName(state), second), JobID: "j", Attempt: 1,
 		OccurredAt: epoch.Add(time.Duration(second) * time.Second), Source: 1,
 		Ordinal: job.OrdinalKubernetes, Stage: job.StageKubernetes, Kind: job.KindStatus, State: state,
+		Kubernetes: job.Kubernetes{UID: "u-1", CreatedAt: epoch},
 	}
 	if job.Terminal(state) {
 		o.Evidence = job.EvidenceCondition

@@ -51,6 +51,7 @@ func decode(doc *document) (*entry, error) {
 		CorrelationID: readDescribed(merge.sub(registerCorrelationID)),
 		OutputURI:     readDescribed(merge.sub(registerOutputURI)),
 		Kubernetes:    readKubernetes(merge.sub(registerKubernetes)),
+		Started:       readStart(merge.sub(registerStarted)),
 	}
 	if err := top.err(); err != nil {
 		return nil, fmt.Errorf("read record %s: %w", doc.id, err)
@@ -96,18 +97,22 @@ func readMark(r *reader) job.Mark {
 
 func readDescribed(r *reader) job.Described {
 	return job.Described{
-		Value: r.str("value"), SourceRank: r.int32("source_rank"), OccurredAt: r.time("occurred_at"),
+		Value: r.str("value"), Attempt: r.int32("attempt"), SourceRank: r.int32("source_rank"), OccurredAt: r.time("occurred_at"),
 	}
 }
 
 func readKubernetes(r *reader) job.KubernetesClaim {
 	return job.KubernetesClaim{
-		Attempt: r.int32("attempt"),
+		Attempt: r.int32("attempt"), Ordinal: r.int32("ordinal"), Stage: r.str("stage"),
 		Kubernetes: job.Kubernetes{
 			Cluster: r.str("cluster"), Namespace: r.str("namespace"), Name: r.str("name"),
 			UID: r.str("uid"), CreatedAt: r.time("created_at"), End: readStageEnd(r),
 		},
 	}
+}
+
+func readStart(r *reader) job.Start {
+	return job.Start{Attempt: r.int32("attempt"), At: r.time("at")}
 }
 
 func readStageEnd(r *reader) job.StageEnd {

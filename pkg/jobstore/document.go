@@ -114,7 +114,7 @@ func topFields(r *job.Record, m *Meta) map[string]any {
 	return map[string]any{
 		"state": job.StateName(v.State), "active": !job.Terminal(v.State),
 		"stage": stage, "stage_ordinal": int64(v.Ordinal), "stage_done": v.StageDone,
-		"attempt": int64(v.Attempt), "cause": cause,
+		"attempt": int64(v.Attempt), "attempt_started_at": timeField(r.Started.At), "cause": cause,
 		"delayed": v.Delayed, "delay_reason": v.DelayReason, "vanished": v.Vanished,
 		"owner": r.Owner.Value, "tenant": r.Tenant.Value,
 		"correlation_id": r.CorrelationID.Value, "output_uri": r.OutputURI.Value,
@@ -143,7 +143,9 @@ func kubernetesField(k *job.KubernetesClaim) any {
 	if k.UID == "" {
 		return nil
 	}
-	return map[string]any{"cluster": k.Cluster, "namespace": k.Namespace, "name": k.Name, "uid": k.UID}
+	return map[string]any{
+		"cluster": k.Cluster, "namespace": k.Namespace, "name": k.Name, "uid": k.UID, "created_at": timeField(k.CreatedAt),
+	}
 }
 
 // timeField stores the zero time as null: as a timestamp it would read as the

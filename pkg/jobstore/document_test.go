@@ -95,9 +95,11 @@ func TestFields_Document(t *testing.T) {
 	delete(got, "merge")
 	want := map[string]any{
 		"state": "FAILED", "active": false, "stage": "kubernetes", "stage_ordinal": int64(30), "stage_done": false,
-		"attempt": int64(1), "cause": "OOM", "delayed": false, "delay_reason": "", "vanished": false,
+		"attempt": int64(1), "attempt_started_at": epoch.Add(-time.Minute), "cause": "OOM", "delayed": false, "delay_reason": "", "vanished": false,
 		"owner": "ann", "tenant": "vision", "correlation_id": "req-1", "output_uri": "gs://out/j/",
-		"kubernetes": map[string]any{"cluster": "c1", "namespace": "batch", "name": "train", "uid": "u-1"},
+		"kubernetes": map[string]any{
+			"cluster": "c1", "namespace": "batch", "name": "train", "uid": "u-1", "created_at": epoch.Add(-time.Minute),
+		},
 		"verdict": map[string]any{
 			"evidence": "CONDITION", "final": true, "detail": "Failed=True",
 			"cause": map[string]any{"cause": "OOM", "message": "killed", "pod": "train-x", "container": "main", "exit_code": int64(137)},

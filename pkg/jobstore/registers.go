@@ -14,7 +14,7 @@ type register struct {
 	fields map[string]any
 }
 
-const registerCount = 9
+const registerCount = 10
 
 // Names of the registers.
 const (
@@ -27,6 +27,7 @@ const (
 	registerCorrelationID = "correlation_id"
 	registerOutputURI     = "output_uri"
 	registerKubernetes    = "kubernetes"
+	registerStarted       = "started"
 )
 
 // registerAt builds the register of that index, 0 to registerCount less one.
@@ -48,8 +49,10 @@ func registerAt(r *job.Record, i int) register {
 		return register{registerCorrelationID, describedFields(&r.CorrelationID)}
 	case 7:
 		return register{registerOutputURI, describedFields(&r.OutputURI)}
-	default:
+	case 8:
 		return register{registerKubernetes, kubernetesClaimFields(&r.Kubernetes)}
+	default:
+		return register{registerStarted, startFields(&r.Started)}
 	}
 }
 
@@ -60,7 +63,7 @@ func differing(a, b *job.Record) [registerCount]bool {
 	return [registerCount]bool{
 		a.Status != b.Status, a.Cause != b.Cause, a.Delayed != b.Delayed, a.Vanished != b.Vanished,
 		a.Owner != b.Owner, a.Tenant != b.Tenant, a.CorrelationID != b.CorrelationID,
-		a.OutputURI != b.OutputURI, a.Kubernetes != b.Kubernetes,
+		a.OutputURI != b.OutputURI, a.Kubernetes != b.Kubernetes, a.Started != b.Started,
 	}
 }
 
@@ -158,14 +161,17 @@ func markFields(m *job.Mark) map[string]any {
 func describedFields(d *job.Described) map[string]any {
 	c := make(compact, 3)
 	c.str("value", d.Value)
+	c.num("attempt", int64(d.Attempt))
 	c.num("source_rank", int64(d.SourceRank))
 	c.time("occurred_at", d.OccurredAt)
 	return c.done()
 }
 
 func kubernetesClaimFields(k *job.KubernetesClaim) map[string]any {
-	c := make(compact, 7)
+	c := make(compact, 9)
 	c.num("attempt", int64(k.Attempt))
+	c.num("ordinal", int64(k.Ordinal))
+	c.str("stage", k.Stage)
 	c.str("cluster", k.Cluster)
 	c.str("namespace", k.Namespace)
 	c.str("name", k.Name)
@@ -174,5 +180,12 @@ func kubernetesClaimFields(k *job.KubernetesClaim) map[string]any {
 	if k.End != job.StageEndUnknown {
 		c["stage_final"] = k.End == job.StageEndsJob // false says something, so it is not left out
 	}
+	return c.done()
+}
+
+func startFields(s *job.Start) map[string]any {
+	c := make(compact, 2)
+	c.num("attempt", int64(s.Attempt))
+	c.time("at", s.At)
 	return c.done()
 }

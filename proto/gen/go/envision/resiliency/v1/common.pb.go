@@ -435,7 +435,9 @@ type KubernetesRef struct {
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	// metadata.uid of the Job.
 	Uid string `protobuf:"bytes,4,opt,name=uid,proto3" json:"uid,omitempty"`
-	// metadata.creationTimestamp of the Job, to the second.
+	// metadata.creationTimestamp of the Job, to the second. Only with it does the
+	// uid tell one life of a job from another; without it a claim speaks for its
+	// stage.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// Whether the end of the Job ends the whole job (true) or only its stage
 	// (false), as declared on the Job; absent when the reporter does not know.
