@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
+	"github.com/rs/zerolog"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/envision/resiliency/pkg/resilience"
@@ -48,11 +49,12 @@ type RawHandler func(ctx context.Context, msg RawMessage) error
 // work handles one message that has been decoded.
 type work func(ctx context.Context) error
 
-// decoder prepares the work for a message. Its errors are permanent.
-type decoder func(msg RawMessage) (work, error)
+// decoder prepares the work for a message. Its errors are permanent. It counts
+// what only a newer sender can have set.
+type decoder func(msg RawMessage, s *Subscriber) (work, error)
 
 func rawDecoder(handler RawHandler) decoder {
-	return func(msg RawMessage) (work, error) {
+	return func(msg RawMessage, _ *Subscriber) (work, error) {
 		return func(ctx context.Context) error { return handler(ctx, msg) }, nil
 	}
 }
@@ -61,7 +63,7 @@ func protoDecoder[M proto.Message](handler Handler[M]) decoder {
 	var zero M
 	kind := zero.ProtoReflect().Type()
 	name := string(kind.Descriptor().FullName())
-	return func(raw RawMessage) (work, error) {
+	return func(raw RawMessage, s *Subscriber) (work, error) {
 		// A message without the attribute gets its chance: a topic carries one type.
 		if raw.Type != "" && raw.Type != name {
 			return nil, fmt.Errorf("decode %s: message says that it is a %q", name, Cut(raw.Type, 256))
@@ -75,6 +77,12 @@ func protoDecoder[M proto.Message](handler Handler[M]) decoder {
 		}
 		if err := proto.Unmarshal(raw.Data, msg); err != nil {
 			return nil, fmt.Errorf("decode %s: %w", name, err)
+		}
+		if n := UnknownFields(msg); n > 0 {
+			s.metrics.unknownFields.Add(float64(n))
+			s.log.Debug().Str("message_id", raw.MessageID).Int("fields", n).
+				Func(func(e *zerolog.Event) { logAttributes(e, raw.Attributes) }).
+				Msg("message has fields that only a newer release knows; they are ignored")
 		}
 		return func(ctx context.Context) error { return handler(ctx, msg, raw.Meta) }, nil
 	}

@@ -40,6 +40,7 @@ type subscriberMetrics struct {
 	inFlight        prometheus.Gauge
 	waiting         prometheus.Gauge
 	receiveFailures prometheus.Counter
+	unknownFields   prometheus.Counter
 	subscription    string
 }
 
@@ -68,6 +69,10 @@ func newSubscriberMetrics(reg prometheus.Registerer, subscription string) *subsc
 			Help: "How often the pull from a subscription broke off and was begun again.",
 		}, []string{"subscription"})).WithLabelValues(subscription),
 	}
+	m.unknownFields = register(reg, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "resiliency_messages_unknown_fields_total",
+		Help: "Fields in messages that only a newer release knows; they are ignored.",
+	}, []string{"subscription"})).WithLabelValues(subscription)
 	for _, outcome := range []string{OutcomeAcked, OutcomeNacked, OutcomeDeadLettered, OutcomeUndecodable, OutcomeNotForUs} {
 		m.received.WithLabelValues(subscription, outcome) // a rate needs the zero
 	}

@@ -111,7 +111,7 @@ func (s *Subscriber) wait(pulled context.Context) error {
 
 func (s *Subscriber) decodeSafely(msg RawMessage) (do work, err error) {
 	defer s.recoverTo(&err)
-	if do, err = s.decode(msg); err != nil {
+	if do, err = s.decode(msg, s); err != nil {
 		return nil, undecodable{err}
 	}
 	return do, nil

@@ -129,10 +129,13 @@ func TestBadMessages(t *testing.T) {
 			}
 		}
 	}
-	s.eventually("the unknown event to be counted", func() (bool, string) {
-		n := s.metric(updater, "status_updater_observations_total", map[string]string{"outcome": "unknown"})
-		return n == 1, formatFloat(n)
-	})
+	if n := s.metric(updater, "status_updater_observations_total", map[string]string{"outcome": "unknown"}); n != 1 {
+		t.Errorf("%g events of an unknown kind were counted, want 1", n)
+	}
+	// The unknown kind is an unknown field too.
+	if n := s.metric(updater, "resiliency_messages_unknown_fields_total", nil); n != 2 {
+		t.Errorf("%g unknown fields were counted, want 2", n)
+	}
 	for _, name := range []string{"later", "enum", "noevidence", "future"} {
 		if doc := s.document(name); doc != nil {
 			t.Errorf("job %s has a record: %v", name, doc)

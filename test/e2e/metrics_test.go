@@ -12,19 +12,23 @@ import (
 )
 
 // metric reads a counter or gauge of a service, summed over all series that
-// carry the labels; 0 when there is none.
+// carry the labels. That there is none is an error: a metric under another name
+// must not read as 0.
 func (s *system) metric(service, name string, labels map[string]string) float64 {
 	s.t.Helper()
 	families, err := s.scrape(service)
 	if err != nil {
-		s.t.Logf("read metrics of %s: %v", service, err)
-		return 0
+		s.t.Fatalf("read metrics of %s: %v", service, err)
 	}
-	sum := 0.0
+	sum, found := 0.0, false
 	for _, m := range families[name].GetMetric() {
 		if carries(m, labels) {
+			found = true
 			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
+	}
+	if !found {
+		s.t.Fatalf("%s has no metric %s%v", service, name, labels)
 	}
 	return sum
 }

@@ -75,6 +75,9 @@ func firestoreOutage(t *testing.T, prefix string, of func(*system) outage) {
 		pass(t, stopsPullingWithin)
 		before, delivered := s.takenInHand(), s.delivered()
 		pass(t, outageFor()-stopsPullingWithin)
+		if before == 0 {
+			t.Error("nothing was taken in hand before, so the outage shows nothing")
+		}
 		if after := s.takenInHand(); after > before {
 			t.Errorf("%g messages were taken in hand more than %s after Firestore was gone", after-before, stopsPullingWithin)
 		}

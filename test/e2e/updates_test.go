@@ -76,6 +76,20 @@ func (u *updates) take(m *pubsub.Message) {
 	}
 }
 
+// publishUpdate sends an update that tells of nothing.
+func (s *system) publishUpdate(id string) {
+	s.t.Helper()
+	data, err := proto.Marshal(&resiliencyv1.JobUpdate{EventId: id})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p := s.pubsub.Publisher(topology.TopicJobUpdates)
+	defer p.Stop()
+	if _, err := p.Publish(s.t.Context(), &pubsub.Message{Data: data}).Get(s.t.Context()); err != nil {
+		s.t.Fatalf("publish update %s: %v", id, err)
+	}
+}
+
 // ended is how many ids of ends have come.
 func (u *updates) ended() int {
 	u.mu.Lock()
@@ -87,12 +101,27 @@ func (u *updates) ended() int {
 	return n
 }
 
-// expectEnds waits until each job's end has been told, and checks that it was
-// told under one id with one content.
+// expectEnds waits until each job's end has been told and nothing is left in
+// the outbox, and checks that each was told under one id with one content.
 func (u *updates) expectEnds(s *system, jobs int) {
 	s.t.Helper()
 	s.eventually("an update of each end", func() (bool, string) {
 		return u.ended() >= jobs, formatFloat(float64(u.ended()))
+	})
+	s.eventually("the outbox to be empty", func() (bool, string) {
+		docs, err := s.firestore.Collection("outbox").Documents(s.t.Context()).GetAll()
+		if err != nil {
+			return false, err.Error()
+		}
+		return len(docs) == 0, formatFloat(float64(len(docs)))
+	})
+	// Whatever was sent before this marker has come when it comes, or comes again.
+	s.publishUpdate("marker")
+	s.eventually("the marker behind all updates", func() (bool, string) {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		_, came := u.contents["marker"]
+		return came, formatFloat(float64(len(u.contents)))
 	})
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -125,11 +154,4 @@ func TestOutboxIsEmptyAtTheEnd(t *testing.T) {
 		})))
 	}
 	u.expectEnds(s, jobs)
-	s.eventually("the outbox to be empty", func() (bool, string) {
-		docs, err := s.firestore.Collection("outbox").Documents(t.Context()).GetAll()
-		if err != nil {
-			return false, err.Error()
-		}
-		return len(docs) == 0, formatFloat(float64(len(docs)))
-	})
 }
