@@ -38,11 +38,11 @@ help: ## Show this list
 		/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: cluster-tools build ## Run 200 real Jobs through the system and check every record
+demo: machine cluster-tools build ## Run 200 real Jobs through the system and check every record
 	@$(RUN)/bin/rig demo
 
 .PHONY: up
-up: cluster-tools build ## Start the system and leave it running; .run/env tells where
+up: machine cluster-tools build ## Start the system and leave it running; .run/env tells where
 	@$(RUN)/bin/rig up
 
 .PHONY: down
@@ -56,7 +56,7 @@ status: $(RUN)/bin/rig ## Show what is running
 ##@ Test
 
 .PHONY: test
-test: ## Run all tests: units, then integration on the real control plane and emulators
+test: machine-race ## Run all tests: units, then integration on the real control plane and emulators
 	@rm -rf $(RUN)/test; rc=0; \
 	$(MAKE) test-unit || rc=1; \
 	$(MAKE) test-integration || rc=1; \
@@ -73,7 +73,7 @@ test-unit: test-tools ## Run the unit tests of every module with the race detect
 	done; exit $$rc
 
 .PHONY: test-integration
-test-integration: cluster-tools test-tools build-race $(RUN)/bin/rig ## Run the integration tests against race-built services
+test-integration: machine-race cluster-tools test-tools build-race $(RUN)/bin/rig ## Run the integration tests against race-built services
 	@mkdir -p $(RUN)/test; rc=0; \
 	for m in $(MODULES); do \
 		files=$$(cd $$m && grep -rlE '^//go:build .*\bintegration\b' --include='*_test.go' . || true); \
@@ -98,7 +98,7 @@ soak: ## Run the integration tests at full size (about 30 minutes)
 	exit $$rc
 
 .PHONY: bench
-bench: cluster-tools build ## Measure, and write .run/bench/report.json
+bench: machine cluster-tools build ## Measure, and write .run/bench/report.json
 	@$(RUN)/bin/rig bench
 
 ##@ Build
@@ -106,6 +106,13 @@ bench: cluster-tools build ## Measure, and write .run/bench/report.json
 .PHONY: tools
 tools: ## Build every pinned tool once (minutes the first time)
 	@tools/build.sh cluster proto test lint
+
+# Before anything is built for minutes: can it run here at all?
+.PHONY: machine machine-race
+machine: $(RUN)/bin/rig
+	@$(RUN)/bin/rig check
+machine-race: $(RUN)/bin/rig
+	@$(RUN)/bin/rig check --race
 
 .PHONY: cluster-tools
 cluster-tools:

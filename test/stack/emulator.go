@@ -90,9 +90,25 @@ type launcher struct {
 	dock  *docker
 }
 
+// Check tells in one sentence if this machine has no way to run the emulators,
+// so that nothing is built for minutes before that is found out.
+func Check(ctx context.Context) error {
+	_, err := findLauncher(ctx)
+	return err
+}
+
 // newLauncher looks for the ways only if an emulator must be started.
 func (s *Stack) newLauncher(ctx context.Context) (*launcher, error) {
-	l := &launcher{stack: s}
+	l, err := findLauncher(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.stack = s
+	return l, nil
+}
+
+func findLauncher(ctx context.Context) (*launcher, error) {
+	l := &launcher{}
 	if firestoreKind.external(os.Getenv) != "" && pubsubKind.external(os.Getenv) != "" {
 		return l, nil
 	}

@@ -25,6 +25,7 @@ type cli struct {
 	Job    jobCmd    `cmd:"" help:"Print the record of a job of the running system."`
 	Demo   demoCmd   `cmd:"" help:"Run real Jobs through the system and check every record."`
 	Bench  benchCmd  `cmd:"" help:"Measure, and write the report."`
+	Check  checkCmd  `cmd:"" help:"Tell what this machine lacks to run the system."`
 	Serve  serveCmd  `cmd:"" hidden:"" help:"Run the whole system in the foreground."`
 }
 

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+
+	"github.com/envision/resiliency/test/stack"
+)
+
+// checkCmd finds out in a moment what would else fail after minutes of building.
+type checkCmd struct {
+	Race bool `help:"Also check what race-built programs need."`
+}
+
+// Run names everything that this machine lacks.
+func (c *checkCmd) Run(ctx context.Context) error {
+	var errs []error
+	if err := stack.Check(ctx); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Race {
+		if _, err := exec.LookPath("gcc"); err != nil {
+			errs = append(errs, errors.New("no C compiler found, which Go's race detector needs: install gcc and the C library's headers (Debian: gcc libc6-dev)"))
+		}
+	}
+	return errors.Join(errs...)
+}
