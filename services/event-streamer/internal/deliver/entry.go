@@ -44,12 +44,9 @@ func (q *Queue) keep(e *entry, facts []fact.Fact, marks []fact.Mark) {
 		if slices.Contains(e.done, h) {
 			continue
 		}
-		i := slices.IndexFunc(e.pending, func(w waiting) bool { return w.hash == h })
 		switch {
-		case i >= 0:
-			// Whichever of the changes is looked at again after a crash, the fact
-			// must come out of it: it holds back all of them.
-			e.pending[i].marks = fact.Unite(e.pending[i].marks, marks)
+		case slices.ContainsFunc(e.pending, func(w waiting) bool { return w.hash == h }):
+			// The change that it followed from first is the one that counts.
 		case covered:
 			e.done = append(e.done, h)
 			q.metrics.skipped.Inc()

@@ -78,7 +78,8 @@ func (q *Queue) Listed(s fact.Stream, version uint64) {
 	if level := q.base[s]; level > version {
 		q.log.Warn().Str("stream", string(s)).Uint64("watermark", level).Uint64("resource_version", version).
 			Msg("the watermark is ahead of the cluster; publishing all of it again")
-		delete(q.base, s)
+		q.base = maps.Clone(q.base)
+		maps.DeleteFunc(q.base, func(other fact.Stream, _ uint64) bool { return other.Namespace() == s.Namespace() })
 	}
 	if q.reached[s] > version {
 		// The cluster went back under a running process.
@@ -94,16 +95,15 @@ func (q *Queue) Reached(s fact.Stream, version uint64) {
 	q.reached[s] = max(q.reached[s], version)
 }
 
-// Watermark is, for each stream, the highest resource version up to which
-// everything has been handed over and nothing is pending. A stream that has not
-// been listed yet keeps what was known of it.
+// Watermark is the highest level of each stream up to which everything has been
+// handed over and nothing is pending. A namespace keeps the level that was
+// loaded until this process's own is as high in all of its streams: one claim
+// must not be pieced together of two, since what follows from a Job and a Pod
+// may be in neither.
 func (q *Queue) Watermark() fact.Levels {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	levels := maps.Clone(q.base)
-	for s, v := range q.reached {
-		levels[s] = max(levels[s], v)
-	}
+	levels := maps.Clone(q.reached)
 	for _, e := range q.busy {
 		for _, w := range e.pending {
 			for _, m := range w.marks {
@@ -112,6 +112,18 @@ func (q *Queue) Watermark() fact.Levels {
 		}
 		if e.judge != nil {
 			levels.Lower(e.gone)
+		}
+	}
+	behind := map[string]bool{}
+	for s, known := range q.base {
+		if levels[s] < known {
+			behind[s.Namespace()] = true
+		}
+	}
+	maps.DeleteFunc(levels, func(s fact.Stream, _ uint64) bool { return behind[s.Namespace()] })
+	for s, known := range q.base {
+		if behind[s.Namespace()] {
+			levels[s] = known
 		}
 	}
 	return levels

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Stream is one watch, as "jobs.<namespace>" or "pods.<namespace>". Within one
@@ -11,8 +12,14 @@ import (
 // no common progress.
 type Stream string
 
-// Mark says by which change of a stream a fact became known. It is one resource
-// version, except where a watch only found that something is gone.
+// Namespace is the one whose objects the stream shows.
+func (s Stream) Namespace() string {
+	_, ns, _ := strings.Cut(string(s), ".")
+	return ns
+}
+
+// Mark says by which change of a stream a fact became known. Seen by a watch it
+// is one resource version; a list only tells that it was one of several.
 type Mark struct {
 	Stream Stream
 	// From is the first resource version at which the change can have happened:
@@ -43,20 +50,6 @@ func (l Levels) Lower(m Mark) {
 	if level, ok := l[m.Stream]; ok && level >= m.From {
 		l[m.Stream] = max(m.From, 1) - 1
 	}
-}
-
-// Unite adds marks to others, with at most one for each stream: the widest of
-// both.
-func Unite(all, more []Mark) []Mark {
-	for _, m := range more {
-		i := slices.IndexFunc(all, func(a Mark) bool { return a.Stream == m.Stream })
-		if i < 0 {
-			all = append(all, m)
-			continue
-		}
-		all[i].From, all[i].To = min(all[i].From, m.From), max(all[i].To, m.To)
-	}
-	return all
 }
 
 // At is the mark of a change with a resource version, as the API server gives

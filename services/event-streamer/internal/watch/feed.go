@@ -102,6 +102,11 @@ func (f *feed[T]) Update(obj any) error {
 // present records an object that is there; the lock is held.
 func (f *feed[T]) present(t T, live bool) {
 	c := change[T]{kind: added, now: t, live: live, mark: fact.At(f.stream, t.GetResourceVersion(), f.last)}
+	if !live {
+		// Several changes may have become one since the last that was seen, and
+		// what is read now may follow from the first of them.
+		c.mark.From = min(f.last+1, c.mark.From)
+	}
 	if before, ok := f.objects[key(t)]; ok {
 		if before.GetUID() == t.GetUID() && before.GetResourceVersion() == t.GetResourceVersion() && t.GetResourceVersion() != "" {
 			return // a list repeats what is known

@@ -17,13 +17,16 @@
 //     an object that was not looked at, nor one namespace that of another.
 //   - A fact is marked by the changes that it follows from (a Pod's by the Pod and
 //     by its Job, since it needs both), and while it is pending it holds every one
-//     of those streams below its mark. A fact that comes again by another change
-//     holds that one too: whichever is looked at again, the fact comes out.
+//     of those streams below its mark.
+//   - The claim is about all streams of a namespace together, so it is the loaded
+//     one or this process's own, never a mixture: a process on standby may know a
+//     Pod whose Job only the leader had seen.
 //   - The reverse: a fact is taken for published only if the levels of all its
 //     marks cover it. Hence a Job that is news makes its Pods speak again.
-//   - A deletion that a watch missed happened between the last change seen and the
-//     list: it holds the first, and only the second covers it. A replica that saw
-//     the deletion itself keeps it until the leader has dealt with it.
+//   - What only a list tells, a state or a deletion, came about at some change
+//     after the last one seen: while it is pending it holds all of them, and only
+//     the object's own version, for a deletion the list's, covers it. A replica
+//     that saw the changes one by one keeps each until the leader has dealt with it.
 //   - An Update with a new UID is the deletion of one object and the creation of
 //     another, each marked so. Forgetting an object moves no level.
 //   - What was refused for good moves the level on: it would be refused again.

@@ -99,7 +99,7 @@ func (k *Keeper) Lead(ctx context.Context) {
 // Stand makes the queue hold everything back.
 func (k *Keeper) Stand() {
 	if k.queue.Leads() {
-		k.log.Warn().Msg("the lease is lost: on standby")
+		k.log.Info().Msg("no longer leading: holding everything back")
 	}
 	k.queue.Stand()
 }
