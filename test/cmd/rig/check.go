@@ -8,6 +8,9 @@ import (
 	"github.com/envision/resiliency/test/stack"
 )
 
+var errNoCompiler = errors.New("no C compiler found, which Go's race detector needs: " +
+	"install gcc and the C library's headers (Debian: gcc libc6-dev)")
+
 // checkCmd finds out in a moment what would else fail after minutes of building.
 type checkCmd struct {
 	Race bool `help:"Also check what race-built programs need."`
@@ -21,7 +24,7 @@ func (c *checkCmd) Run(ctx context.Context) error {
 	}
 	if c.Race {
 		if _, err := exec.LookPath("gcc"); err != nil {
-			errs = append(errs, errors.New("no C compiler found, which Go's race detector needs: install gcc and the C library's headers (Debian: gcc libc6-dev)"))
+			errs = append(errs, errNoCompiler)
 		}
 	}
 	return errors.Join(errs...)
