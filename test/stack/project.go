@@ -35,6 +35,7 @@ type Project struct {
 	namespaces []string // all of NAMESPACES, "namespace=tenant"
 	mu         sync.Mutex
 	processes  []*Process
+	sinks      []*LogSink
 }
 
 // NewProject makes a project with a fresh id (prefix, dash, eight hex digits),
@@ -130,18 +131,21 @@ func (p *Project) PubSub(ctx context.Context) (*pubsub.Client, error) {
 	return client, nil
 }
 
-// Close stops the project's services, politely. Its data and its namespace stay
-// until the stack stops.
+// Close stops the project's services, politely, and then its log sinks. Its
+// data and its namespace stay until the stack stops.
 func (p *Project) Close(ctx context.Context) error {
 	p.mu.Lock()
-	processes := p.processes
+	processes, sinks := p.processes, p.sinks
 	p.mu.Unlock()
-	errs := make([]error, len(processes))
+	errs := make([]error, len(processes)+len(sinks))
 	var all sync.WaitGroup
 	for i, process := range processes {
 		all.Go(func() { errs[i] = process.Stop(ctx) })
 	}
 	all.Wait()
+	for i, sink := range sinks {
+		errs[len(processes)+i] = sink.Stop()
+	}
 	return errors.Join(errs...)
 }
 
