@@ -43,8 +43,9 @@ type Store struct {
 	identity Identity
 	log      zerolog.Logger
 
-	// version is the ConfigMap's that was read or written last, "" if there was
-	// none; saved is what it held.
+	// exists says whether the ConfigMap was there at the last call, version is its
+	// resource version then, and saved what it held.
+	exists  bool
 	version string
 	saved   fact.Levels
 }
@@ -56,7 +57,7 @@ func NewStore(client typedcorev1.ConfigMapInterface, name string, identity Ident
 
 // Load reads the watermark: nil if there is none, or one of another identity.
 func (s *Store) Load(ctx context.Context) (fact.Levels, error) {
-	s.version, s.saved = "", nil
+	s.exists, s.version, s.saved = false, "", nil
 	object, err := s.client.Get(ctx, s.name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
@@ -64,10 +65,10 @@ func (s *Store) Load(ctx context.Context) (fact.Levels, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load watermark %s: %w", s.name, err)
 	}
-	s.version = object.ResourceVersion
+	s.exists, s.version = true, object.ResourceVersion
 	found := Identity{ClusterUID: object.Data[keyUID], Cluster: object.Data[keyCluster], Receiver: object.Data[keyReceiver]}
 	if found != s.identity {
-		s.log.Warn().Str("watermark", s.name).Interface("found", found).Interface("expected", s.identity).
+		s.log.Warn().Str("watermark", s.name).Str("cluster_uid", found.ClusterUID).Str("cluster", found.Cluster).Str("receiver", found.Receiver).
 			Msg("the watermark is not about this cluster and receiver; publishing everything")
 		return nil, nil
 	}
@@ -79,7 +80,7 @@ func (s *Store) Load(ctx context.Context) (fact.Levels, error) {
 // another process wrote: the next Save, if there is one, goes over it, since a
 // lower watermark is safe and each process knows only its own to be true.
 func (s *Store) Save(ctx context.Context, levels fact.Levels) error {
-	if s.version != "" && maps.Equal(levels, s.saved) {
+	if s.exists && s.saved != nil && maps.Equal(levels, s.saved) {
 		return nil
 	}
 	object := &corev1.ConfigMap{
@@ -87,14 +88,14 @@ func (s *Store) Save(ctx context.Context, levels fact.Levels) error {
 		Data:       s.data(levels),
 	}
 	var err error
-	if s.version == "" {
+	if !s.exists {
 		object, err = s.client.Create(ctx, object, metav1.CreateOptions{})
 	} else {
 		object, err = s.client.Update(ctx, object, metav1.UpdateOptions{})
 	}
 	switch {
 	case err == nil:
-		s.version, s.saved = object.ResourceVersion, maps.Clone(levels)
+		s.exists, s.version, s.saved = true, object.ResourceVersion, maps.Clone(levels)
 		return nil
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err), apierrors.IsNotFound(err):
 		_, loadErr := s.Load(ctx)
