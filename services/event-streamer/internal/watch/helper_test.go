@@ -64,6 +64,12 @@ func (s *fakeSink) Reached(stream fact.Stream, version uint64) {
 	s.signal()
 }
 
+func (s *fakeSink) told(progress string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.progress, progress)
+}
+
 func (s *fakeSink) add(uid types.UID, facts []fact.Fact, marks ...fact.Mark) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

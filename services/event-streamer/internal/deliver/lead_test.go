@@ -1,0 +1,151 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/envision/resiliency/pkg/resilience"
+	"github.com/envision/resiliency/services/event-streamer/internal/fact"
+)
+
+func at(stream fact.Stream, version uint64) fact.Mark {
+	return fact.Mark{Stream: stream, From: version, To: version}
+}
+
+// A standby holds back, drops what the leader has published, and sends the rest
+// once it leads; one that lost its lease holds back again.
+func TestQueue_standby(t *testing.T) {
+	t.Parallel()
+	s := &fakeSender{}
+	bubble(t, Config{Standby: true, Stall: time.Minute}, s, func(t *testing.T, b *bench) {
+		for i, id := range []string{"a", "b", "c"} {
+			b.Queue.Seen("u-1", facts(id), at("jobs.ml", uint64(10+i)))
+		}
+		b.Queue.Gone("u-2", func(context.Context) ([]fact.Fact, error) { return facts("old deletion"), nil }, at("jobs.ml", 11))
+		b.Queue.Gone("u-3", func(context.Context) ([]fact.Fact, error) { return facts("deletion"), nil }, at("jobs.ml", 13))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if got := s.got(); len(got) != 0 {
+			t.Errorf("a standby sent %v", got)
+		}
+		if err := b.Live(); err != nil {
+			t.Errorf("a standby that waits counts as stuck: %v", err)
+		}
+		b.Known(fact.Levels{"jobs.ml": 11})
+		if n := b.Pending(); n != 1 {
+			t.Errorf("%d facts pending, want the one that the leader has not sent", n)
+		}
+		b.Lead()
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"c", "deletion"}, s.got()); diff != "" {
+			t.Error(diff)
+		}
+		b.Queue.Seen("u-1", facts("a", "b", "c"), at("jobs.ml", 14)) // an object repeats itself
+		b.Stand()
+		b.Queue.Seen("u-1", facts("d"), at("jobs.ml", 15))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"c", "deletion"}, s.got()); diff != "" {
+			t.Errorf("after the lease was lost: %s", diff)
+		}
+		b.Lead()
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"c", "d", "deletion"}, s.got()); diff != "" {
+			t.Error(diff)
+		}
+		if v := b.value(t, "event_streamer_leader"); v != 1 {
+			t.Errorf("event_streamer_leader is %v", v)
+		}
+	})
+}
+
+// A standby that ends flushes nothing and does not wait.
+func TestQueue_standbyEnds(t *testing.T) {
+	t.Parallel()
+	s := &fakeSender{}
+	bubble(t, Config{Standby: true}, s, func(t *testing.T, b *bench) {
+		b.Seen("u-1", facts("a"))
+		begun := time.Now()
+		b.stop()
+		if waited := time.Since(begun); waited > 0 || len(s.got()) != 0 {
+			t.Errorf("waited %s and sent %v", waited, s.got())
+		}
+	})
+}
+
+func TestQueue_Watermark(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	s := &fakeSender{outcome: func(id string, _ int) error {
+		switch {
+		case id == "refused":
+			return resilience.Permanent(errors.New("no"))
+		case id[0] == 'x':
+			select {
+			case <-release:
+			default:
+				return errors.New("not now")
+			}
+		}
+		return nil
+	}}
+	bubble(t, Config{}, s, func(t *testing.T, b *bench) {
+		want := func(what string, want fact.Levels) {
+			t.Helper()
+			synctest.Wait()
+			if diff := cmp.Diff(want, b.Watermark()); diff != "" {
+				t.Errorf("%s: %s", what, diff)
+			}
+		}
+		b.Known(fact.Levels{"jobs.a": 50, "pods.a": 40, "jobs.b": 900, "pods.b": 900})
+		b.Listed("jobs.a", 100)
+		b.Queue.Seen("u-1", facts("known"), at("jobs.a", 50))
+		b.Queue.Seen("u-2", facts("x1"), fact.Mark{Stream: "jobs.a", From: 1, To: 70})
+		b.Reached("jobs.a", 100)
+		want("before the pods are listed", fact.Levels{"jobs.a": 50, "pods.a": 40, "jobs.b": 900, "pods.b": 900})
+		b.Listed("pods.a", 101)
+		b.Reached("pods.a", 101)
+		want("while a fact of the list is pending", fact.Levels{"jobs.a": 50, "pods.a": 40, "jobs.b": 900, "pods.b": 900})
+		b.Listed("jobs.b", 102) // restored from a backup
+		want("a namespace that went back", fact.Levels{"jobs.a": 50, "pods.a": 40})
+		close(release)
+		time.Sleep(time.Minute)
+		want("once all is confirmed", fact.Levels{"jobs.a": 100, "pods.a": 101})
+		b.Queue.Seen("u-3", facts("refused"), at("jobs.a", 103))
+		b.Queue.Gone("u-4", func(context.Context) ([]fact.Fact, error) { return nil, errors.New("away") }, at("jobs.a", 105))
+		b.Reached("jobs.a", 110)
+		want("with a deletion to be judged", fact.Levels{"jobs.a": 104, "pods.a": 101})
+		if got := s.triesOf("known"); got != 0 {
+			t.Errorf("what the watermark covers was sent %d times", got)
+		}
+		if v := b.value(t, "event_streamer_events_skipped_total"); v != 1 {
+			t.Errorf("%v facts skipped, want 1", v)
+		}
+		b.Gone("u-4", nil)
+	})
+}
+
+func TestQueue_Drained(t *testing.T) {
+	t.Parallel()
+	s := &fakeSender{outcome: func(id string, _ int) error {
+		if id == "refused" {
+			return resilience.Permanent(errors.New("no"))
+		}
+		return nil
+	}}
+	bubble(t, Config{}, s, func(t *testing.T, b *bench) {
+		b.Seen("u-1", facts("a", "b"))
+		if err := b.Drained(t.Context()); err != nil || len(s.got()) != 2 {
+			t.Errorf("%v, sent %v", err, s.got())
+		}
+		b.Seen("u-1", facts("refused"))
+		if err := b.Drained(t.Context()); err == nil {
+			t.Error("a refused fact passed for a confirmed one")
+		}
+	})
+}
