@@ -67,10 +67,12 @@ func newSystem(t *testing.T, prefix string, services ...string) *system {
 	return s
 }
 
-// start starts one service; its binary is the race-built one of its name.
+// start starts one service, by default the race-built one of its name.
 func (s *system) start(spec stack.ServiceSpec) *stack.Process {
 	s.t.Helper()
-	spec.Binary = binary(spec.Name)
+	if spec.Binary == "" {
+		spec.Binary = binary(spec.Name)
+	}
 	process, err := s.StartService(s.t.Context(), spec)
 	if err != nil {
 		s.t.Fatal(err)
