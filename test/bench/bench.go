@@ -77,6 +77,10 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err := measureLatency(ctx, s, o.BinDir, report, o.Out); err != nil {
 		return err
 	}
+	// Last, because what it creates stays in the cluster.
+	if err := measureStreamer(ctx, s, o.BinDir, report, o.Out); err != nil {
+		return err
+	}
 	path := filepath.Join(o.Dir, "report.json")
 	if err := report.write(path); err != nil {
 		return err

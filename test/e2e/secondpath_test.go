@@ -60,7 +60,7 @@ func usualFaults() logsink.Faults {
 // oneWatcherDies stops one of the two watchers for good half-way: the other
 // one's path carries everything.
 func oneWatcherDies(t *testing.T, prefix, victim string) {
-	t.Parallel()
+	t.Helper()
 	s := newSystem(t, prefix)
 	s.startUpdater()
 	s.start(stack.ServiceSpec{Name: streamer})
@@ -81,9 +81,15 @@ func oneWatcherDies(t *testing.T, prefix, victim string) {
 	told.expectEnds(s, d.Jobs())
 }
 
-func TestStreamerDiesForGood(t *testing.T) { oneWatcherDies(t, "wstream", streamer) }
+func TestStreamerDiesForGood(t *testing.T) {
+	t.Parallel()
+	oneWatcherDies(t, "wstream", streamer)
+}
 
-func TestWitnessDiesForGood(t *testing.T) { oneWatcherDies(t, "wwitness", witness) }
+func TestWitnessDiesForGood(t *testing.T) {
+	t.Parallel()
+	oneWatcherDies(t, "wwitness", witness)
+}
 
 // With both watchers dead only Kubernetes' own Events are left. They are lossy:
 // of the jobs that had a record, exactly those whose Event was kept end right,

@@ -34,7 +34,7 @@ options:
   bindAddress: 127.0.0.1
 componentsPatches:
 - name: kube-controller-manager
-  extraArgs: [{key: leader-elect, value: "false"}]
+  extraArgs: [{key: leader-elect, value: "false"}, {key: terminated-pod-gc-threshold, value: "0"}]
 - name: kube-scheduler
   extraArgs: [{key: leader-elect, value: "false"}]
 - name: kwok-controller
