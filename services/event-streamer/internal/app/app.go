@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/go-logr/logr"
 	"github.com/rs/zerolog"
@@ -34,6 +35,7 @@ func Run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
 	// client-go logs through klog, which is one for the process.
 	klog.SetLogger(logr.FromSlogHandler(zerolog.NewSlogHandler(
 		rt.Log.Level(zerolog.WarnLevel).With().Str("component", "client-go").Logger())))
+	limitGarbage()
 	tenants, err := cfg.tenants()
 	if err != nil {
 		return err
@@ -68,6 +70,17 @@ func Run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
 	}
 	rt.Ready("watch", p.watcher.Ready)
 	return p.serve(ctx)
+}
+
+// gcPercent trades CPU, and only while lists are read, for a third less memory:
+// nearly all that a watch decodes is thrown away at once.
+const gcPercent = 50
+
+// limitGarbage sets gcPercent unless the operator has set GOGC.
+func limitGarbage() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 }
 
 // newMapper says who reports: beside that, both watchers say the same.

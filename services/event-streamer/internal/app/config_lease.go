@@ -22,8 +22,8 @@ type Election struct {
 	Enabled bool `name:"leader-election" env:"LEADER_ELECTION" default:"true" negatable:"" help:"Publish only while holding a Lease, so that several replicas may run."`
 	// Namespace of the Lease.
 	Namespace string `name:"lease-namespace" env:"LEASE_NAMESPACE" placeholder:"NAMESPACE" help:"Namespace of the Lease; that of the pod by default, or outside a cluster the first of NAMESPACES."`
-	// Name of the Lease and of the watermark's ConfigMap.
-	Name string `name:"lease-name" env:"LEASE_NAME" placeholder:"NAME" help:"Name of the Lease and of the ConfigMap with the watermark; event-streamer by default, event-streamer-witness with --publish=log."`
+	// Name of the Lease, and the beginning of that of the watermark's ConfigMap.
+	Name string `name:"lease-name" env:"LEASE_NAME" placeholder:"NAME" help:"Name of the Lease; with -watermark behind it, of the ConfigMap with the watermark. event-streamer by default, event-streamer-witness with --publish=log."`
 	// Duration, RenewDeadline and RetryPeriod are those of client-go.
 	Duration      time.Duration `name:"lease-duration" env:"LEASE_DURATION" default:"15s" help:"How long a standby waits for a silent leader."`
 	RenewDeadline time.Duration `name:"renew-deadline" env:"RENEW_DEADLINE" default:"10s" help:"After how long without renewal the leader stands down."`
@@ -56,6 +56,9 @@ func (e *Election) check(wrong func(variable, flag, rule string, value any)) {
 		wrong("LEASE_DURATION", "lease-duration", "above RENEW_DEADLINE and at least 1s", e.Duration)
 	}
 }
+
+// watermark is the name of the ConfigMap.
+func (e *Election) watermark() string { return e.Name + "-watermark" }
 
 // podNamespace is where Kubernetes tells a pod its namespace.
 const podNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"

@@ -70,7 +70,7 @@ func replicaNeeds(e *Election) []need {
 	all := []need{
 		{"", "namespaces", "get", clusterNamespace, clusterNamespace},
 		{"", "configmaps", "create", e.WatermarkNamespace, ""},
-		{"", "configmaps", "get", e.WatermarkNamespace, e.Name}, {"", "configmaps", "update", e.WatermarkNamespace, e.Name},
+		{"", "configmaps", "get", e.WatermarkNamespace, e.watermark()}, {"", "configmaps", "update", e.WatermarkNamespace, e.watermark()},
 	}
 	if e.Enabled {
 		all = append(all, need{group, "leases", "create", e.Namespace, ""},

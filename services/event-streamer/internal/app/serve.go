@@ -79,7 +79,7 @@ func (p *parts) keeper(uid string) *watermark.Keeper {
 		receiver = publishPubSub + "/" + p.cfg.ProjectID
 	}
 	e := &p.cfg.Election
-	store := watermark.NewStore(p.client.CoreV1().ConfigMaps(e.WatermarkNamespace), e.Name,
+	store := watermark.NewStore(p.client.CoreV1().ConfigMaps(e.WatermarkNamespace), e.watermark(),
 		watermark.Identity{ClusterUID: uid, Cluster: p.cfg.Cluster, Receiver: receiver}, p.rt.Log)
 	return watermark.NewKeeper(store, p.queue, p.rt.Registry, p.rt.Log)
 }
