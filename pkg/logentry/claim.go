@@ -20,9 +20,9 @@ func Belongs(o *Object, k *job.Kubernetes) bool {
 // says nothing that the record can hold: a Job that completed, of which nobody
 // said whether that ends the whole job.
 func (s *Statement) Claim(r *job.Record) (o job.Observation, ok bool) {
-	life := lifeOf(r)
+	ordinal, stage := stageOf(&r.Kubernetes)
 	o = job.Observation{
-		OccurredAt: s.At, JobID: r.JobID, Attempt: life.Attempt, Ordinal: life.Ordinal, Stage: life.Stage,
+		OccurredAt: s.At, JobID: r.JobID, Attempt: r.Kubernetes.Attempt, Ordinal: ordinal, Stage: stage,
 		CorrelationID: r.CorrelationID.Value, Source: resiliencyv1.Source_SOURCE_KUBERNETES_EVENT,
 		Kubernetes: r.Kubernetes.Kubernetes, Kind: job.KindStatus,
 	}
@@ -58,21 +58,14 @@ func (s *Statement) completed(o *job.Observation, end job.StageEnd) bool {
 	return true
 }
 
-// lifeOf is the life of the record's Kubernetes Job. The record says which stage
-// that is where it holds a claim of that life; else it is that of every watcher.
-// A statement about the whole job is of no stage, whatever Job it names.
-func lifeOf(r *job.Record) job.Life {
-	k := &r.Kubernetes
-	for _, life := range []*job.Life{&r.Status.Life, &r.Cause.Life, &r.Delayed.Life, &r.Vanished.Life} {
-		if life.UID == k.UID && life.Attempt == k.Attempt && life.CreatedAt.Equal(k.CreatedAt) &&
-			life.Ordinal != job.OrdinalWholeJob {
-			return *life
-		}
+// stageOf is the stage of the record's Kubernetes Job. A statement about the whole
+// job, a user's cancel, is of no stage, whatever Job it names: its rank must not
+// pass to the Job.
+func stageOf(k *job.KubernetesClaim) (ordinal int32, stage string) {
+	if k.Ordinal == job.OrdinalWholeJob {
+		return job.OrdinalKubernetes, job.StageKubernetes
 	}
-	return job.Life{
-		Attempt: k.Attempt, Ordinal: job.OrdinalKubernetes, Stage: job.StageKubernetes,
-		CreatedAt: k.CreatedAt, UID: k.UID,
-	}
+	return k.Ordinal, k.Stage
 }
 
 // eventID is the id that the watchers give the same fact: over cluster, UID,

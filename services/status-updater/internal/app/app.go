@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,7 @@ import (
 	"github.com/envision/resiliency/pkg/service"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 	"github.com/envision/resiliency/services/status-updater/internal/consume"
+	"github.com/envision/resiliency/services/status-updater/internal/witness"
 )
 
 const (
@@ -30,13 +32,15 @@ const (
 
 // parts is what the process is made of.
 type parts struct {
-	store      *jobstore.Store
-	breaker    *resilience.Breaker
-	publisher  *messaging.Publisher
-	relay      *relay.Relay
-	subscriber *messaging.Subscriber
-	progress   *progress
-	heart      *heart
+	store     *jobstore.Store
+	breaker   *resilience.Breaker
+	publisher *messaging.Publisher
+	relay     *relay.Relay
+	// events and entries are what the two sources say.
+	events, entries *messaging.Subscriber
+	sources         *witness.Watch
+	progress        *progress
+	heart           *heart
 }
 
 // Run starts the service; it returns once its workers run.
@@ -49,7 +53,8 @@ func Run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
 		return err
 	}
 	rt.Ready("firestore", func(ctx context.Context) error { return p.store.Ping(ctx, 2*cfg.HeartbeatEvery) })
-	rt.Ready("subscription", p.subscriber.Ready)
+	rt.Ready("subscription", p.events.Ready)
+	rt.Ready("log subscription", p.entries.Ready)
 	rt.Live("progress", p.progress.live)
 	p.start(rt)
 	return nil
@@ -84,17 +89,32 @@ func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, er
 	p.relay = relay.New(p.store, p.publisher,
 		relay.Config{SweepEvery: cfg.SweepEvery, Drain: budget.relay}, rt.Registry, rt.Log)
 	p.progress = &progress{now: time.Now, waiting: p.breaker.Broken}
-	handler := consume.New(p.store, p.breaker, p.relay, consume.NewMetrics(rt.Registry), time.Now, rt.Log)
-	p.subscriber = messaging.NewSubscriber(broker, p.publisher, messaging.Config{
-		Subscription:   topology.SubscriptionJobEventsStatusUpdater,
-		MaxOutstanding: cfg.MaxOutstanding,
-		ShutdownBudget: budget.subscriber,
-		Gate:           p.breaker,
-	}, p.progress.track(handler.HandleJobEvent), rt.Registry, rt.Log)
 	p.heart = &heart{
 		to: p.store, every: cfg.HeartbeatEvery, instance: instance, version: rt.Version, progress: p.progress, log: rt.Log,
 	}
+	// Both sources have one handler, one merge and one gate.
+	handler, err := p.handler(rt, cfg)
+	if err != nil {
+		return nil, err
+	}
+	settings := messaging.Config{MaxOutstanding: cfg.MaxOutstanding, ShutdownBudget: budget.subscriber, Gate: p.breaker}
+	settings.Subscription = topology.SubscriptionJobEventsStatusUpdater
+	p.events = messaging.NewSubscriber(broker, p.publisher, settings, track(p.progress, handler.HandleJobEvent), rt.Registry, rt.Log)
+	settings.Subscription = topology.SubscriptionJobLogEntriesStatusUpdater
+	p.entries = messaging.NewRawSubscriber(broker, p.publisher, settings, trackRaw(p.progress, handler.HandleLogEntry), rt.Registry, rt.Log)
 	return p, nil
+}
+
+func (p *parts) handler(rt *service.Runtime, cfg *Config) (*consume.Handler, error) {
+	expected, err := cfg.sources()
+	if err != nil {
+		return nil, fmt.Errorf("expected sources: %w", err)
+	}
+	p.sources = witness.New(witness.Config{Expected: expected, Window: cfg.SilenceAfter}, rt.Registry, time.Now, rt.Log)
+	return consume.New(consume.Parts{
+		Records: p.store, Breaker: p.breaker, Outbox: p.relay, Phases: p.publisher, Sources: p.sources,
+		Trust: cfg.trust(), Metrics: consume.NewMetrics(rt.Registry), Now: time.Now, Log: rt.Log,
+	}), nil
 }
 
 // require makes the process end with a plain sentence when it could not work.
@@ -113,7 +133,13 @@ func (p *parts) require(ctx context.Context, rt *service.Runtime) error {
 			"Pub/Sub subscription " + topology.SubscriptionJobEventsStatusUpdater,
 			"Create the topics and subscriptions first and let this service consume them (roles/pubsub.subscriber), " +
 				"or set PUBSUB_EMULATOR_HOST.",
-			p.subscriber.Check,
+			p.events.Check,
+		},
+		{
+			"Pub/Sub subscription " + topology.SubscriptionJobLogEntriesStatusUpdater,
+			"Create the topics and subscriptions first and let this service consume them (roles/pubsub.subscriber), " +
+				"or set PUBSUB_EMULATOR_HOST.",
+			p.entries.Check,
 		},
 		{
 			"Pub/Sub topics for updates, phases and dead letters",
@@ -131,20 +157,26 @@ func (p *parts) require(ctx context.Context, rt *service.Runtime) error {
 	return nil
 }
 
-// start begins to work. The relay outlives the subscriber, so that the updates
+// start begins to work. The relay outlives the subscribers, so that the updates
 // of the last commits go out before the end.
 func (p *parts) start(rt *service.Runtime) {
-	consumed := make(chan struct{})
+	var consuming sync.WaitGroup
+	consuming.Add(2)
 	rt.Go("outbox", func(ctx context.Context) error {
 		ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 		defer stop()
-		go func() { <-consumed; stop() }()
+		go func() { consuming.Wait(); stop() }()
 		return p.relay.Run(ctx)
 	})
 	rt.Go("consume", func(ctx context.Context) error {
-		defer close(consumed)
-		return p.subscriber.Run(ctx)
+		defer consuming.Done()
+		return p.events.Run(ctx)
 	})
+	rt.Go("consume log", func(ctx context.Context) error {
+		defer consuming.Done()
+		return p.entries.Run(ctx)
+	})
+	rt.Go("sources", p.sources.Run)
 	rt.Go("heartbeat", p.heart.run)
 }
 

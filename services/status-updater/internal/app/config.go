@@ -3,8 +3,12 @@ package app
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/pkg/logentry"
 	"github.com/envision/resiliency/pkg/service"
 )
 
@@ -25,6 +29,17 @@ type Config struct {
 	MaxOutstanding int `name:"max-outstanding" env:"MAX_OUTSTANDING" default:"256" help:"How many messages are handled at once."`
 	// SweepEvery is the time between sweeps of the outbox.
 	SweepEvery time.Duration `name:"sweep-every" env:"SWEEP_EVERY" default:"1m" help:"Time between sweeps of the outbox for updates that were not sent."`
+	// WitnessNamespace and WitnessContainer are where the log witness runs.
+	WitnessNamespace string `name:"witness-namespace" env:"WITNESS_NAMESPACE" default:"resiliency" help:"Namespace of the log witness; lines of its container elsewhere do not count."`
+	WitnessContainer string `name:"witness-container" env:"WITNESS_CONTAINER" default:"log-witness" help:"Container of the log witness."`
+	// LogProject, LogLocation and LogCluster restrict what counts of the log.
+	LogProject  string `name:"log-project" env:"LOG_PROJECT" help:"GCP project whose log entries count; any without it."`
+	LogLocation string `name:"log-location" env:"LOG_LOCATION" help:"Location of the GKE cluster whose log entries count; any without it."`
+	LogCluster  string `name:"log-cluster" env:"LOG_CLUSTER" help:"GKE cluster whose log entries count; any without it."`
+	// ExpectedSources are the sources that are to tell of the same facts.
+	ExpectedSources []string `name:"expected-sources" env:"EXPECTED_SOURCES" default:"event_streamer,log_witness" help:"Sources that are to tell of the same facts; one that is silent while another speaks is reported."`
+	// SilenceAfter is how long one of them may be silent while another speaks.
+	SilenceAfter time.Duration `name:"silence-after" env:"SILENCE_AFTER" default:"5m" help:"How long a source may be silent while another speaks."`
 	// HeartbeatEvery is the time between heartbeats.
 	HeartbeatEvery time.Duration `name:"heartbeat-every" env:"HEARTBEAT_EVERY" default:"30s" help:"Time between heartbeats in Firestore."`
 }
@@ -59,5 +74,37 @@ func (c *Config) Validate() error {
 	if c.HeartbeatEvery <= 0 {
 		wrong("HEARTBEAT_EVERY", "heartbeat-every", "above zero", c.HeartbeatEvery)
 	}
+	if c.WitnessNamespace == "" || c.WitnessContainer == "" {
+		wrong("WITNESS_NAMESPACE, WITNESS_CONTAINER", "witness-namespace, --witness-container", "names",
+			fmt.Sprintf("%q, %q", c.WitnessNamespace, c.WitnessContainer))
+	}
+	if _, err := c.sources(); err != nil {
+		wrong("EXPECTED_SOURCES", "expected-sources", "names of sources such as event_streamer", err)
+	}
+	if c.SilenceAfter < time.Second {
+		wrong("SILENCE_AFTER", "silence-after", "1s or more", c.SilenceAfter)
+	}
 	return errors.Join(errs...)
+}
+
+// sources are the expected sources by the names that metrics show.
+func (c *Config) sources() ([]job.Source, error) {
+	var sources []job.Source
+	for _, name := range c.ExpectedSources {
+		source, err := job.ParseSource(strings.ToUpper(name))
+		if err != nil {
+			return nil, fmt.Errorf("%q", name)
+		}
+		if !slices.Contains(sources, source) {
+			sources = append(sources, source)
+		}
+	}
+	return sources, nil
+}
+
+func (c *Config) trust() logentry.Trust {
+	return logentry.Trust{
+		Namespace: c.WitnessNamespace, Container: c.WitnessContainer,
+		Project: c.LogProject, Location: c.LogLocation, Cluster: c.LogCluster,
+	}
 }

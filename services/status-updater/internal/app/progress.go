@@ -6,8 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/envision/resiliency/pkg/messaging"
-	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
 // stuckAfter is how long messages may be in hand without one being finished
@@ -29,22 +30,33 @@ type progress struct {
 	done atomic.Int64
 }
 
-// track wraps a handler.
-func (p *progress) track(next messaging.Handler[*resiliencyv1.JobEvent]) messaging.Handler[*resiliencyv1.JobEvent] {
-	return func(ctx context.Context, e *resiliencyv1.JobEvent, meta messaging.Meta) error {
-		if p.inHand.Add(1) == 1 {
-			p.moved.Store(p.now().UnixNano())
-		}
-		defer func() {
-			p.moved.Store(p.now().UnixNano())
-			p.inHand.Add(-1)
-		}()
-		err := next(ctx, e, meta)
-		if err == nil {
-			p.done.Store(p.now().UnixNano())
-		}
-		return err
+// track wraps a handler of messages.
+func track[M proto.Message](p *progress, next messaging.Handler[M]) messaging.Handler[M] {
+	return func(ctx context.Context, msg M, meta messaging.Meta) error {
+		return p.during(func() error { return next(ctx, msg, meta) })
 	}
+}
+
+// trackRaw wraps a handler of messages of any form.
+func trackRaw(p *progress, next messaging.RawHandler) messaging.RawHandler {
+	return func(ctx context.Context, msg messaging.RawMessage) error {
+		return p.during(func() error { return next(ctx, msg) })
+	}
+}
+
+func (p *progress) during(work func() error) error {
+	if p.inHand.Add(1) == 1 {
+		p.moved.Store(p.now().UnixNano())
+	}
+	defer func() {
+		p.moved.Store(p.now().UnixNano())
+		p.inHand.Add(-1)
+	}()
+	err := work()
+	if err == nil {
+		p.done.Store(p.now().UnixNano())
+	}
+	return err
 }
 
 // live is an error when messages are in hand and none has been finished for too long.

@@ -25,7 +25,7 @@ func TestProgress_StuckOnlyWithWorkInHand(t *testing.T) {
 		down := false
 		p := &progress{now: time.Now, waiting: func() bool { return down }}
 		release := make(chan error)
-		handle := p.track(func(context.Context, *resiliencyv1.JobEvent, messaging.Meta) error { return <-release })
+		handle := track(p, func(context.Context, *resiliencyv1.JobEvent, messaging.Meta) error { return <-release })
 		elapse(time.Hour)
 		if err := p.live(); err != nil {
 			t.Errorf("quiet is taken for stuck: %v", err)

@@ -19,29 +19,22 @@ import (
 // release made. An event that breaks the contract is a permanent error; when
 // Firestore does not answer the error is of category dependency.
 func (h *Handler) HandleJobEvent(ctx context.Context, e *resiliencyv1.JobEvent, meta messaging.Meta) error {
-	begin := h.now()
+	begin := h.Now()
 	o, err := jobevent.Decode(e, begin)
 	switch {
 	case errors.Is(err, jobevent.ErrUnknownEvent):
-		h.metrics.observe(outcomeUnknown, &o)
-		ids(h.log.Warn(), &o, meta).Err(err).Msg("event of an unknown kind ignored")
+		h.Metrics.observe(outcomeUnknown, &o)
+		ids(h.Log.Warn(), &o, &meta).Err(err).Msg("event of an unknown kind ignored")
 		return nil
 	case err != nil:
-		h.metrics.observe(outcomeInvalid, &o)
+		h.Metrics.observe(outcomeInvalid, &o)
 		return err
 	}
-	result, err := h.apply(ctx, &o)
-	if err != nil {
-		h.metrics.observe(outcomeOfError(err), &o)
-		return err
-	}
-	h.metrics.applied(&o, &result, begin, h.now())
-	h.tell(&o, &result, meta)
-	return nil
+	return h.merge(ctx, &o, begin, &meta)
 }
 
 // tell logs what an event did: a change for everyone, the rest for who debugs.
-func (h *Handler) tell(o *job.Observation, r *jobstore.Result, meta messaging.Meta) {
+func (h *Handler) tell(o *job.Observation, r *jobstore.Result, meta *messaging.Meta) {
 	level := zerolog.DebugLevel
 	switch {
 	case r.Outcome == job.OutcomeCorrected:
@@ -49,7 +42,7 @@ func (h *Handler) tell(o *job.Observation, r *jobstore.Result, meta messaging.Me
 	case r.Outcome.Changed():
 		level = zerolog.InfoLevel
 	}
-	e := h.log.WithLevel(level)
+	e := h.Log.WithLevel(level)
 	if !e.Enabled() {
 		return
 	}
@@ -72,7 +65,7 @@ func (h *Handler) tell(o *job.Observation, r *jobstore.Result, meta messaging.Me
 }
 
 // ids adds what ties the line to the job, the event and the message.
-func ids(e *zerolog.Event, o *job.Observation, meta messaging.Meta) *zerolog.Event {
+func ids(e *zerolog.Event, o *job.Observation, meta *messaging.Meta) *zerolog.Event {
 	return e.Str("job_id", o.JobID).
 		Str("correlation_id", job.Cut(o.CorrelationID, job.MaxMessageBytes)).
 		Str("event_id", job.Cut(o.EventID, 128)).

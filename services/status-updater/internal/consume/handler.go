@@ -4,15 +4,23 @@ import (
 	"context"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/rs/zerolog"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/jobstore"
+	"github.com/envision/resiliency/pkg/logentry"
+	"github.com/envision/resiliency/pkg/messaging"
 )
 
-// Records is where claims are applied.
+// Records is where claims are applied and jobs are looked up.
 type Records interface {
 	Apply(ctx context.Context, o *job.Observation) (jobstore.Result, error)
+	// FindByUID returns the record that names the Kubernetes Job.
+	FindByUID(ctx context.Context, uid string) (jobstore.Stored, error)
+	// Recent returns the record as it was within the last minute.
+	Recent(ctx context.Context, jobID string) (stored jobstore.Stored, found bool, err error)
 }
 
 // Breaker keeps calls from Firestore while it is down.
@@ -25,32 +33,75 @@ type Outbox interface {
 	Offer(entries []jobstore.Entry)
 }
 
+// Phases publishes phases and returns once they are confirmed.
+type Phases interface {
+	Publish(ctx context.Context, phase proto.Message) error
+}
+
+// Sources compares who says what.
+type Sources interface {
+	// Claim notes a claim, and whether its source was the first to bring it.
+	Claim(source job.Source, first bool)
+	// Heard notes that a source said anything else.
+	Heard(source job.Source)
+}
+
+// Parts are what a Handler works with.
+type Parts struct {
+	Records Records
+	Breaker Breaker
+	Outbox  Outbox
+	Phases  Phases
+	Sources Sources
+	// Trust says whose lines of the log count.
+	Trust   logentry.Trust
+	Metrics *Metrics
+	// Now is the clock that judges claims from the future.
+	Now func() time.Time
+	Log zerolog.Logger
+}
+
 // Handler handles messages. It is safe for concurrent use.
 type Handler struct {
-	records Records
-	breaker Breaker
-	outbox  Outbox
-	metrics *Metrics
-	now     func() time.Time
-	log     zerolog.Logger
+	Parts
+	// oddities logs what anybody who can print a line can bring about: at most
+	// some lines a minute.
+	oddities zerolog.Logger
+	pods     *lru.Cache[podKey, string]
 }
 
-// New returns a handler. now is the clock that judges claims from the future.
-func New(records Records, breaker Breaker, outbox Outbox, metrics *Metrics, now func() time.Time, log zerolog.Logger) *Handler {
-	return &Handler{records: records, breaker: breaker, outbox: outbox, metrics: metrics, now: now, log: log}
+const (
+	// maxPods bounds the pods whose Job is remembered; about 300 bytes each.
+	maxPods = 1 << 14
+	// maxOddities is how many oddities a minute are logged; all are counted.
+	maxOddities = 10
+)
+
+// New returns a handler.
+func New(parts Parts) *Handler {
+	pods, _ := lru.New[podKey, string](maxPods) // fails only for a size of 0
+	return &Handler{
+		Parts: parts, pods: pods,
+		oddities: parts.Log.Sample(&zerolog.BurstSampler{Burst: maxOddities, Period: time.Minute}),
+	}
 }
 
-// apply merges a claim into its record and hands on what is to be published.
-func (h *Handler) apply(ctx context.Context, o *job.Observation) (jobstore.Result, error) {
+// merge applies a claim to its job's record, hands on what is to be published,
+// and takes note of what the claim did.
+func (h *Handler) merge(ctx context.Context, o *job.Observation, begin time.Time, meta *messaging.Meta) error {
 	var result jobstore.Result
-	err := h.breaker.Do(ctx, func(ctx context.Context) error {
+	err := h.Breaker.Do(ctx, func(ctx context.Context) error {
 		var err error
-		result, err = h.records.Apply(ctx, o)
+		result, err = h.Records.Apply(ctx, o)
 		return err
 	})
 	if err != nil {
-		return jobstore.Result{}, err
+		h.Metrics.observe(outcomeOfError(err), o)
+		return err
 	}
-	h.outbox.Offer(result.Entries)
-	return result, nil
+	h.Outbox.Offer(result.Entries)
+	h.Sources.Claim(o.Source, result.Outcome.Changed())
+	h.Metrics.applied(o, &result, begin, h.Now())
+	h.tell(o, &result, meta)
+	return nil
 }

@@ -9,22 +9,14 @@ import (
 
 	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/jobstore"
+	"github.com/envision/resiliency/pkg/logentry"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
-)
-
-// Outcomes beside those of job.Outcome.
-const (
-	// outcomeUnknown: of a kind that a later release made; acked.
-	outcomeUnknown = "unknown"
-	// outcomeInvalid: breaks the contract; dead-lettered.
-	outcomeInvalid = "invalid"
-	// outcomeError: could not be applied now; comes again.
-	outcomeError = "error"
 )
 
 // Metrics of the handlers.
 type Metrics struct {
 	observations *prometheus.CounterVec
+	entries      *prometheus.CounterVec
 	delay        *prometheus.HistogramVec
 	seconds      prometheus.Histogram
 }
@@ -37,6 +29,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "status_updater_observations_total",
 			Help: "Claims about jobs by outcome (applied, duplicate, stale, corrected, unknown, invalid, error), source and kind.",
 		}, []string{"outcome", "source", "kind"}),
+		entries: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "status_updater_log_entries_total",
+			Help: "Entries of the log by kind (job_event, phase_event, event_of_job, audit, ...) " +
+				"and outcome (claim, phase, untrusted, unknown_uid, ...).",
+		}, []string{"kind", "outcome"}),
 		delay: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "status_updater_change_delay_seconds",
 			Help: "Time from when a fact became true to when the record held it, by source; of claims that changed a record. " +
@@ -85,4 +82,8 @@ func kindLabel(k job.Kind) string {
 	default:
 		return "none"
 	}
+}
+
+func (m *Metrics) entry(k logentry.Kind, outcome string) {
+	m.entries.WithLabelValues(k.String(), outcome).Inc()
 }

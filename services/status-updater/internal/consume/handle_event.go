@@ -1,0 +1,108 @@
+package consume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/pkg/jobevent"
+	"github.com/envision/resiliency/pkg/jobstore"
+	"github.com/envision/resiliency/pkg/logentry"
+	"github.com/envision/resiliency/pkg/resilience"
+)
+
+// podKey names a pod. Events know pods by name, and only the one of its creation
+// ties that name to a Job.
+type podKey struct{ cluster, namespace, name string }
+
+// handleEventOfJob applies what an Event of a Job proves: its end, and nothing
+// else.
+func (h *Handler) handleEventOfJob(ctx context.Context, e entry) (string, error) {
+	s := e.Event.Statement()
+	object := &e.Event.InvolvedObject
+	switch s.Says {
+	case logentry.SaysNothing:
+		return s.Why, nil
+	case logentry.SaysPodCreated:
+		h.pods.Add(podKey{e.Cluster(), object.Namespace, s.Pod}, object.UID)
+		return outcomePod, nil
+	default:
+	}
+	stored, err := h.findByUID(ctx, object.UID)
+	if errors.Is(err, jobstore.ErrUnknownUID) {
+		if outcome, again := early(e, err); again != nil {
+			return outcome, again
+		}
+	}
+	if outcome, done := lost(err); done {
+		return outcome, nil
+	}
+	if err != nil {
+		return outcomeOfError(err), err
+	}
+	if !logentry.Belongs(object, &stored.Record.Kubernetes.Kubernetes) {
+		return h.refuse(e, stored.Record.JobID, refused{"names the UID of another Job"})
+	}
+	return h.state(ctx, e, &s, stored.Record)
+}
+
+// handleEventOfPod applies the cause that an Event of a pod shows, if its Job is
+// known: from the Event that told of the pod's creation, at best effort.
+func (h *Handler) handleEventOfPod(ctx context.Context, e entry) (string, error) {
+	s := e.Event.Statement()
+	if s.Says == logentry.SaysNothing {
+		return s.Why, nil
+	}
+	namespace := e.Event.InvolvedObject.Namespace
+	uid, ok := h.pods.Get(podKey{e.Cluster(), namespace, s.Pod})
+	if !ok {
+		return outcomeUnknownPod, nil
+	}
+	stored, err := h.findByUID(ctx, uid)
+	if outcome, done := lost(err); done {
+		return outcome, nil
+	}
+	if err != nil {
+		return outcomeOfError(err), err
+	}
+	if stored.Record.Kubernetes.Namespace != namespace {
+		return h.refuse(e, stored.Record.JobID, refused{"its pod is in another namespace"})
+	}
+	return h.state(ctx, e, &s, stored.Record)
+}
+
+// state makes the claim of an Event about a record.
+func (h *Handler) state(ctx context.Context, e entry, s *logentry.Statement, r *job.Record) (string, error) {
+	if ahead, is := s.Future(h.Now(), jobevent.MaxAhead); is {
+		return outcomeFuture, resilience.Permanent(fmt.Errorf(
+			"event %q of job %s lies %s ahead, more than %s", e.Event.Reason, r.JobID, ahead, jobevent.MaxAhead))
+	}
+	o, ok := s.Claim(r)
+	if !ok {
+		h.odd(e, r.JobID, "nobody has said whether the end of its Kubernetes Job ends the job", "end not applied")
+		return outcomeEndUnknown, nil
+	}
+	return h.claim(ctx, e, &o)
+}
+
+func (h *Handler) findByUID(ctx context.Context, uid string) (stored jobstore.Stored, err error) {
+	err = h.Breaker.Do(ctx, func(ctx context.Context) error {
+		var err error
+		stored, err = h.Records.FindByUID(ctx, uid)
+		return err
+	})
+	return stored, err
+}
+
+// lost gives an Event that belongs to no job its outcome.
+func lost(err error) (outcome string, is bool) {
+	switch {
+	case errors.Is(err, jobstore.ErrUnknownUID):
+		return outcomeUnknownUID, true
+	case errors.Is(err, jobstore.ErrAmbiguousUID):
+		return outcomeAmbiguousUID, true
+	default:
+		return "", false
+	}
+}
