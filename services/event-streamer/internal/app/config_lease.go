@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/envision/resiliency/services/event-streamer/internal/lease"
 )
 
 // Where facts go.
@@ -24,10 +26,10 @@ type Election struct {
 	Namespace string `name:"lease-namespace" env:"LEASE_NAMESPACE" placeholder:"NAMESPACE" help:"Namespace of the Lease; that of the pod by default, or outside a cluster the first of NAMESPACES."`
 	// Name of the Lease, and the beginning of that of the watermark's ConfigMap.
 	Name string `name:"lease-name" env:"LEASE_NAME" placeholder:"NAME" help:"Name of the Lease; with -watermark behind it, of the ConfigMap with the watermark. event-streamer by default, event-streamer-witness with --publish=log."`
-	// Duration, RenewDeadline and RetryPeriod are those of client-go.
-	Duration      time.Duration `name:"lease-duration" env:"LEASE_DURATION" default:"15s" help:"How long a standby waits for a silent leader."`
-	RenewDeadline time.Duration `name:"renew-deadline" env:"RENEW_DEADLINE" default:"10s" help:"After how long without renewal the leader stands down."`
-	RetryPeriod   time.Duration `name:"retry-period" env:"RETRY_PERIOD" default:"2s" help:"Time between tries to take or renew the Lease."`
+	// Duration, RenewDeadline and RetryPeriod: see lease.Config.
+	Duration      time.Duration `name:"lease-duration" env:"LEASE_DURATION" default:"15s" help:"Within this time a standby has taken over from a leader that died."`
+	RenewDeadline time.Duration `name:"renew-deadline" env:"RENEW_DEADLINE" default:"8s" help:"After how long without renewal the leader stands down."`
+	RetryPeriod   time.Duration `name:"retry-period" env:"RETRY_PERIOD" default:"1s" help:"Time between tries to take or renew the Lease."`
 	// WatermarkNamespace is where the ConfigMap is.
 	WatermarkNamespace string `name:"watermark-namespace" env:"WATERMARK_NAMESPACE" placeholder:"NAMESPACE" help:"Namespace of the ConfigMap with the watermark; that of the Lease by default."`
 }
@@ -52,8 +54,9 @@ func (e *Election) check(wrong func(variable, flag, rule string, value any)) {
 	if e.RenewDeadline <= e.RetryPeriod*6/5 {
 		wrong("RENEW_DEADLINE", "renew-deadline", "above 1.2 times RETRY_PERIOD", e.RenewDeadline)
 	}
-	if e.Duration <= e.RenewDeadline || e.Duration < time.Second {
-		wrong("LEASE_DURATION", "lease-duration", "above RENEW_DEADLINE and at least 1s", e.Duration)
+	held := (&lease.Config{Duration: e.Duration, RetryPeriod: e.RetryPeriod}).Held()
+	if held <= e.RenewDeadline || held < time.Second {
+		wrong("LEASE_DURATION", "lease-duration", "at least 1s above RENEW_DEADLINE and 4.4 times RETRY_PERIOD together", e.Duration)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 func valid() Config {
 	return Config{
 		Cluster: "gpu-east", Namespaces: "ml=vision, etl=data", Workers: 16, MaxPending: 1, StallLimit: time.Minute,
-		Election: Election{Duration: 15 * time.Second, RenewDeadline: 10 * time.Second, RetryPeriod: 2 * time.Second},
+		Election: Election{Duration: 15 * time.Second, RenewDeadline: 8 * time.Second, RetryPeriod: time.Second},
 	}
 }
 

@@ -27,13 +27,23 @@ type Config struct {
 	// Lease is still held under it, by a process before this one, it is taken
 	// over without a wait.
 	Identity string
-	// Duration is how long others wait for a leader that is silent.
+	// Duration is the time within which a standby has taken over from a leader
+	// that died.
 	Duration time.Duration
 	// RenewDeadline is after how long without a renewal the leader stands down;
-	// below Duration.
+	// below Held.
 	RenewDeadline time.Duration
 	// RetryPeriod is the time between tries.
 	RetryPeriod time.Duration
+}
+
+// Held is for how long a Lease holds once a standby has seen it renewed: what is
+// left of Duration if that and the try to take it over come as late as they may,
+// in the whole seconds that the Lease is written in.
+func (c *Config) Held() time.Duration {
+	// client-go waits from once to 2.2 times as long between tries.
+	late := time.Duration(float64(c.RetryPeriod) * (1 + leaderelection.JitterFactor))
+	return (c.Duration - 2*late).Truncate(time.Second)
 }
 
 // Elector takes part in an election.
@@ -74,7 +84,7 @@ func (e *Elector) term(ctx context.Context, lead func(context.Context), stand fu
 	lock := &watchedLock{Interface: e.lock}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: lock, Name: e.cfg.Name,
-		LeaseDuration: e.cfg.Duration, RenewDeadline: e.cfg.RenewDeadline, RetryPeriod: e.cfg.RetryPeriod,
+		LeaseDuration: e.cfg.Held(), RenewDeadline: e.cfg.RenewDeadline, RetryPeriod: e.cfg.RetryPeriod,
 		// Run would release before it says that the Lease is lost, which may take
 		// long when the API server is away: this package does so itself.
 		ReleaseOnCancel: false,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
@@ -41,7 +42,7 @@ func join(t *testing.T, api *fake.Clientset, identity string) *replica {
 	t.Cleanup(r.stop)
 	e := New(api.CoordinationV1(), Config{
 		Namespace: "resiliency", Name: "event-streamer", Identity: identity,
-		Duration: 2 * time.Second, RenewDeadline: 500 * time.Millisecond, RetryPeriod: 100 * time.Millisecond,
+		Duration: 2500 * time.Millisecond, RenewDeadline: 500 * time.Millisecond, RetryPeriod: 100 * time.Millisecond,
 	}, zerolog.New(zerolog.NewTestWriter(t)))
 	go func() {
 		r.ended <- e.Run(ctx, func(ctx context.Context) {
@@ -132,5 +133,34 @@ func TestElector_ownLease(t *testing.T) {
 	told(t, "taken over", second.leads)
 	if waited := time.Since(begun); waited > time.Second {
 		t.Errorf("waited %s for a Lease of its own", waited)
+	}
+}
+
+// A standby takes over from a leader that died within Duration.
+func TestElector_leaderDied(t *testing.T) {
+	t.Parallel()
+	api := fake.NewClientset()
+	now := metav1.NowMicro()
+	dead, seconds := "dead", int32(2)
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "resiliency", Name: "event-streamer"}, Spec: coordinationv1.LeaseSpec{
+		HolderIdentity: &dead, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now,
+	}}
+	if _, err := api.CoordinationV1().Leases("resiliency").Create(t.Context(), lease, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	standby := join(t, api, "standby")
+	select {
+	case <-standby.leads:
+		t.Error("took a Lease that is held")
+	case <-time.After(time.Second):
+	}
+	told(t, "taken over", standby.leads)
+}
+
+func TestConfig_Held(t *testing.T) {
+	t.Parallel()
+	c := Config{Duration: 15 * time.Second, RetryPeriod: time.Second}
+	if got := c.Held(); got != 10*time.Second {
+		t.Errorf("held for %s: seen 2.2 s late and tried 2.2 s late, 10 s are left of 15", got)
 	}
 }
