@@ -190,7 +190,10 @@ func TestEmulator_DocumentLayout(t *testing.T) {
 		"state": "FAILED", "active": false, "stage": "kubernetes", "stage_ordinal": int64(30), "stage_done": false,
 		"attempt": int64(2), "cause": "OOM", "delayed": false, "delay_reason": "", "vanished": false,
 		"owner": "owner-1", "tenant": "", "correlation_id": "req-1", "output_uri": "",
-		"kubernetes":  map[string]any{"cluster": "c", "namespace": "n", "name": "j", "uid": "u-2"},
+		"kubernetes": map[string]any{
+			"cluster": "c", "namespace": "n", "name": "j", "uid": "u-2", "created_at": epoch.Truncate(time.Second),
+		},
+		"attempt_started_at": epoch.Truncate(time.Second), "layout": int64(1),
 		"occurred_at": epoch.Add(6 * time.Second), "updated_at": epoch, "updated_by": "updater-1",
 		"check_after": epoch, "shard": jobstore.ShardOf("j", jobstore.DefaultShards),
 	}
