@@ -11,6 +11,10 @@ import (
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
+// PhaseIndexFailed is the phase of an Indexed Job of which a part has failed
+// while the rest goes on.
+const PhaseIndexFailed = "job.index.failed"
+
 const (
 	phaseCondition = "job.condition."
 	// maxConditions bounds the phases of one object. Kubernetes itself sets six
@@ -47,6 +51,9 @@ func (f *Facts) condition(o *job.Observation, j *Job, c *Condition) {
 	if c.Reason != "" {
 		p.Details["reason"] = c.Reason
 	}
+	if c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed {
+		indexDetails(p.Details, j)
+	}
 	note := &resiliencyv1.PhaseNoted{Level: resiliencyv1.NoteLevel_NOTE_LEVEL_INFO, Kubernetes: kubernetesRef(o)}
 	if failed := c.Type == batchv1.JobFailed; failed || c.Type == batchv1.JobFailureTarget {
 		note.Level = resiliencyv1.NoteLevel_NOTE_LEVEL_WARNING
@@ -57,6 +64,32 @@ func (f *Facts) condition(o *job.Observation, j *Job, c *Condition) {
 		note.Cause = causeDetail(&cause)
 	}
 	p.Event = &resiliencyv1.PhaseEvent_Noted{Noted: note}
+}
+
+// indexDetails tells which indexes of an Indexed Job ended how. Only an ended Job
+// has its last word on them: under one id a phase must not say two things.
+func indexDetails(details map[string]string, j *Job) {
+	if j.CompletedIndexes != "" {
+		details["completed_indexes"] = j.CompletedIndexes
+	}
+	if j.FailedIndexes != "" {
+		details["failed_indexes"] = j.FailedIndexes
+	}
+}
+
+// partialFailure notes, once, that an index of an Indexed Job has failed for good
+// while others go on: the Job itself says Failed only when the last has ended.
+// The object does not tell when that was, so it is dated by the Job's start.
+func (f *Facts) partialFailure(o *job.Observation, j *Job) {
+	if j.FailedIndexes == "" || j.Ended() {
+		return
+	}
+	p := f.phase(o, later(j.StartTime, j.CreationTimestamp.Time), PhaseIndexFailed)
+	p.Message = "an index has failed for good; the others go on"
+	p.Event = &resiliencyv1.PhaseEvent_Noted{Noted: &resiliencyv1.PhaseNoted{
+		Level: resiliencyv1.NoteLevel_NOTE_LEVEL_WARNING, Kubernetes: kubernetesRef(o),
+		Cause: &resiliencyv1.CauseDetail{Cause: job.CauseFailedIndexes, Message: p.Message},
+	}}
 }
 
 // conditionCause reads why a Job failed from the condition that says so.

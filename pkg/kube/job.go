@@ -34,7 +34,10 @@ type Job struct {
 	StartTime time.Time
 	// CompletionTime is status.completionTime, which only a Complete Job has.
 	CompletionTime time.Time
-	Conditions     []Condition
+	// CompletedIndexes and FailedIndexes are those of an Indexed Job, as
+	// "1,3-5,7"; cut, since there may be 100,000 of them.
+	CompletedIndexes, FailedIndexes string
+	Conditions                      []Condition
 }
 
 // Condition is one condition of a Job.
@@ -65,6 +68,10 @@ func ReadJob(o *batchv1.Job) *Job {
 		StartTime:     timeOf(s.StartTime),
 	}
 	j.CompletionTime = timeOf(s.CompletionTime)
+	j.CompletedIndexes = text(s.CompletedIndexes, maxMessage)
+	if s.FailedIndexes != nil {
+		j.FailedIndexes = text(*s.FailedIndexes, maxMessage)
+	}
 	if len(s.Conditions) > 0 {
 		j.Conditions = make([]Condition, len(s.Conditions))
 	}

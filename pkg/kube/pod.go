@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,7 +22,9 @@ type Pod struct {
 	JobUID  types.UID
 	JobName string
 	Node    string
-	Phase   corev1.PodPhase
+	// Index is the completion index of an Indexed Job's pod, "" for any other.
+	Index string
+	Phase corev1.PodPhase
 	// ScheduledAt is when a node was found.
 	ScheduledAt time.Time
 	// StartedAt is status.startTime, when the kubelet took the pod over. A
@@ -49,6 +52,7 @@ func ReadPod(o *corev1.Pod) *Pod {
 		ObjectMeta: slimMeta(&o.ObjectMeta),
 		Node:       o.Spec.NodeName, Phase: o.Status.Phase,
 		StartedAt: timeOf(o.Status.StartTime),
+		Index:     text(o.Annotations[batchv1.JobCompletionIndexAnnotation], maxName),
 	}
 	for i := range o.OwnerReferences {
 		r := &o.OwnerReferences[i]

@@ -128,5 +128,8 @@ func podDetails(p *Pod) map[string]string {
 	if p.Node != "" {
 		d["node"] = p.Node
 	}
+	if p.Index != "" {
+		d["index"] = p.Index
+	}
 	return d
 }

@@ -30,6 +30,7 @@ func (m *Mapper) Job(j *Job) (Facts, error) {
 		f.alive(head, j)
 	}
 	f.conditions(&head, j)
+	f.partialFailure(&head, j)
 	return f, nil
 }
 
