@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
@@ -52,34 +53,54 @@ type Options struct {
 	Dir string
 	// ToolsDir holds the control plane's programs, BinDir the services'.
 	ToolsDir, BinDir string
+	// Only names what to measure; empty means everything.
+	Only []string
 	// Out takes the progress and the table.
 	Out io.Writer
 }
 
-// Run measures everything, writes the report and prints it.
-func Run(ctx context.Context, o Options) (err error) {
-	report := &Report{}
-	fmt.Fprintln(o.Out, "measuring the merge rule (3 s)")
-	measureMerge(report)
+// measure is one group of figures.
+type measure struct {
+	name string
+	take func(ctx context.Context, s *stack.Stack, r *Report) error
+}
 
+// measures lists the groups in the order they are taken.
+func measures(o Options) []measure {
+	return []measure{
+		{"merge", func(_ context.Context, _ *stack.Stack, r *Report) error {
+			fmt.Fprintln(o.Out, "measuring the merge rule (3 s)")
+			measureMerge(r)
+			return nil
+		}},
+		{"status-path", func(ctx context.Context, s *stack.Stack, r *Report) error {
+			return measureStatusPath(ctx, s, r, o.Out)
+		}},
+		{"latency", func(ctx context.Context, s *stack.Stack, r *Report) error {
+			return measureLatency(ctx, s, o.BinDir, r, o.Out)
+		}},
+		// Last, because what it creates stays in the cluster.
+		{"streamer", func(ctx context.Context, s *stack.Stack, r *Report) error {
+			return measureStreamer(ctx, s, o.BinDir, r, o.Out)
+		}},
+	}
+}
+
+// Run measures everything, or what Only names, writes the report and prints it.
+func Run(ctx context.Context, o Options) (err error) {
 	s, err := stack.Start(ctx, stack.Options{Dir: o.Dir, ToolsDir: o.ToolsDir, Out: o.Out})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	p, err := s.NewProject(ctx, "bench")
-	if err != nil {
-		return err
-	}
-	if err := measureStatusPath(ctx, p, report, o.Out); err != nil {
-		return err
-	}
-	if err := measureLatency(ctx, s, o.BinDir, report, o.Out); err != nil {
-		return err
-	}
-	// Last, because what it creates stays in the cluster.
-	if err := measureStreamer(ctx, s, o.BinDir, report, o.Out); err != nil {
-		return err
+	report := &Report{}
+	for _, m := range measures(o) {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, m.name) {
+			continue
+		}
+		if err := m.take(ctx, s, report); err != nil {
+			return fmt.Errorf("measure %s: %w", m.name, err)
+		}
 	}
 	path := filepath.Join(o.Dir, "report.json")
 	if err := report.write(path); err != nil {

@@ -24,7 +24,11 @@ var stepsOf = map[int]int{16: 160, 64: 60}
 // measureStatusPath takes the commits per second from the bytes of a message to
 // the commit, every one a change of state, beside a RunTransaction loop and a
 // bare commit with a precondition that write the same documents.
-func measureStatusPath(ctx context.Context, p *stack.Project, r *Report, out io.Writer) (err error) {
+func measureStatusPath(ctx context.Context, s *stack.Stack, r *Report, out io.Writer) (err error) {
+	p, err := s.NewProject(ctx, "bench")
+	if err != nil {
+		return err
+	}
 	client, err := p.Firestore(ctx)
 	if err != nil {
 		return err
