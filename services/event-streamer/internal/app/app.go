@@ -13,7 +13,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/klog/v2"
 
-	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/kube"
 	"github.com/envision/resiliency/pkg/service"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
@@ -65,7 +64,7 @@ func Run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
 	}
 	rt.Live("deliver", p.queue.Live)
 	if cfg.Resync {
-		p.resync()
+		p.resync(ctx)
 		return nil
 	}
 	rt.Ready("watch", p.watcher.Ready)
@@ -89,7 +88,7 @@ func newMapper(cfg *Config, tenants map[string]string) (*kube.Mapper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this host's name: %w", err)
 	}
-	var source job.Source = resiliencyv1.Source_SOURCE_EVENT_STREAMER
+	source := resiliencyv1.Source_SOURCE_EVENT_STREAMER
 	if cfg.Publish == publishLog {
 		source = resiliencyv1.Source_SOURCE_LOG_WITNESS
 	}

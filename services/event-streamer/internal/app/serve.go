@@ -106,8 +106,8 @@ func (p *parts) campaign(keeper *watermark.Keeper) (func(context.Context) error,
 }
 
 // resync publishes all that the cluster shows, and ends the process.
-func (p *parts) resync() {
-	done, end := context.WithCancel(context.Background())
+func (p *parts) resync(ctx context.Context) {
+	done, end := context.WithCancel(context.WithoutCancel(ctx))
 	p.rt.Go("deliver", func(context.Context) error { return p.queue.Run(done) })
 	p.rt.Go("resync", func(ctx context.Context) error {
 		defer end()

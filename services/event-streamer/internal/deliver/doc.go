@@ -1,4 +1,4 @@
-// Package deliver keeps facts until Pub/Sub has confirmed them, so that no
+// Package deliver keeps facts until they are confirmed, so that no
 // transition a watch has shown is lost while the process lives.
 //
 // Handlers of a watch cannot fail, so they hand facts over and go on. Facts
@@ -7,7 +7,9 @@
 // are confirmed. What was confirmed is remembered in a few bytes until the Job
 // is gone: an object says everything again with each update.
 //
-// The package never looks at a Kubernetes object and knows no Pub/Sub. What is
-// not confirmed when the process dies is not lost: the next start lists all
-// Jobs, says everything again, and ids make the repeats harmless.
+// A queue on standby holds everything back and drops what the leader's watermark
+// covers. The watermark is computed here, from what is pending and from how far
+// each stream was handed over; internal/watermark tells why it loses nothing.
+//
+// The package never looks at a Kubernetes object and knows no Pub/Sub.
 package deliver

@@ -3,8 +3,9 @@
 // to the queue. Nothing is read later from a cache: by then two transitions may
 // have become one.
 //
-// Informers hold the compact forms of pkg/kube in place of the objects, so a
-// cluster full of ended Jobs costs little. Handlers never fail and never call
-// anybody: what needs the API server (is a deleted Job really gone?) is left to
-// the queue's workers.
+// A feed stands where an informer would: it keeps the compact form of pkg/kube of
+// each live object, made as the object comes from the stream, and no pod that has
+// ended. Feeds never block the watch and say how far each of them has come.
+// Reading never fails and never calls anybody: what needs the API server (is a
+// deleted Job really gone?) is left to the queue's workers.
 package watch

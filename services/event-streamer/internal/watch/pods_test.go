@@ -84,16 +84,16 @@ func TestWatcher_podThatWaitedInVain(t *testing.T) {
 	overdue := newJob("u-1", holds(batchv1.JobFailureTarget, "DeadlineExceeded"))
 	cases := []struct {
 		name string
-		pods func(t *testing.T, b *bench)
+		pods func(b *bench)
 		want []string
 	}{
-		{"deleted_before", func(_ *testing.T, b *bench) {
+		{"deleted_before", func(b *bench) {
 			b.onPodDelete(newPod("p-1", "u-1", unschedulable))
 		}, []string{"status PENDING", "cause DEADLINE", "cause UNSCHEDULABLE"}},
-		{"still_there", func(t *testing.T, b *bench) {
+		{"still_there", func(b *bench) {
 			b.onPod(b.storedPod(newPod("p-1", "u-1", unschedulable)))
 		}, []string{"status PENDING", "cause DEADLINE", "cause UNSCHEDULABLE"}},
-		{"another_one_ran_since", func(_ *testing.T, b *bench) {
+		{"another_one_ran_since", func(b *bench) {
 			b.onPodDelete(newPod("p-1", "u-1", unschedulable))
 			b.onPod(newPod("p-2", "u-1", func(o *corev1.Pod) {
 				start := metav1.NewTime(noon.Add(time.Second))
@@ -107,7 +107,7 @@ func TestWatcher_podThatWaitedInVain(t *testing.T) {
 			b := newBench(t)
 			b.onAdd(before)
 			b.stored(before)
-			c.pods(t, b)
+			c.pods(b)
 			same(t, "said while it waits", []string{"status PENDING"}, b.sink.labels("u-1"))
 			b.onUpdate(before, overdue)
 			same(t, "said once it is overdue", c.want, b.sink.labels("u-1"))

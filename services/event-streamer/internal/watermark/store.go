@@ -68,7 +68,8 @@ func (s *Store) Load(ctx context.Context) (fact.Levels, error) {
 	s.exists, s.version = true, object.ResourceVersion
 	found := Identity{ClusterUID: object.Data[keyUID], Cluster: object.Data[keyCluster], Receiver: object.Data[keyReceiver]}
 	if found != s.identity {
-		s.log.Warn().Str("watermark", s.name).Str("cluster_uid", found.ClusterUID).Str("cluster", found.Cluster).Str("receiver", found.Receiver).
+		s.log.Warn().Str("watermark", s.name).
+			Str("cluster_uid", found.ClusterUID).Str("cluster", found.Cluster).Str("receiver", found.Receiver).
 			Msg("the watermark is not about this cluster and receiver; publishing everything")
 		return nil, nil
 	}
