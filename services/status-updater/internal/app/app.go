@@ -28,6 +28,9 @@ import (
 const (
 	serviceName = "status-updater"
 	source      = resiliencyv1.Source_SOURCE_STATUS_UPDATER
+	// eventGrace is longer than what a watcher takes to tell of an end, and short
+	// enough that a replica holds few Events: Cloud Logging brings them later.
+	eventGrace = 3 * time.Second
 )
 
 // parts is what the process is made of.
@@ -113,7 +116,7 @@ func (p *parts) handler(rt *service.Runtime, cfg *Config) (*consume.Handler, err
 	p.sources = witness.New(witness.Config{Expected: expected, Window: cfg.SilenceAfter}, rt.Registry, time.Now, rt.Log)
 	return consume.New(consume.Parts{
 		Records: p.store, Breaker: p.breaker, Outbox: p.relay, Phases: p.publisher, Sources: p.sources,
-		Trust: cfg.trust(), Metrics: consume.NewMetrics(rt.Registry), Now: time.Now, Log: rt.Log,
+		EventGrace: eventGrace, Trust: cfg.trust(), Metrics: consume.NewMetrics(rt.Registry), Now: time.Now, Log: rt.Log,
 	}), nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/jobevent"
@@ -83,7 +84,27 @@ func (h *Handler) state(ctx context.Context, e entry, s *logentry.Statement, r *
 		h.odd(e, r.JobID, "nobody has said whether the end of its Kubernetes Job ends the job", "end not applied")
 		return outcomeEndUnknown, nil
 	}
+	if err := h.letWatchersSpeak(ctx, &o, *r); err != nil {
+		return outcomeError, err
+	}
 	return h.claim(ctx, e, &o)
+}
+
+// letWatchersSpeak waits when the claim is news, for as long as the watchers may
+// still bring it themselves. What they bring meanwhile makes it a repeat.
+func (h *Handler) letWatchersSpeak(ctx context.Context, o *job.Observation, r job.Record) error {
+	wait := min(h.EventGrace-h.Now().Sub(o.OccurredAt), h.EventGrace)
+	if wait <= 0 || !job.Terminal(o.State) || !r.Apply(o).Changed() {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return resilience.Retryable(fmt.Errorf("wait for the watchers of job %s: %w", o.JobID, context.Cause(ctx)))
+	}
 }
 
 func (h *Handler) findByUID(ctx context.Context, uid string) (stored jobstore.Stored, err error) {

@@ -56,6 +56,10 @@ type Parts struct {
 	// Trust says whose lines of the log count.
 	Trust   logentry.Trust
 	Metrics *Metrics
+	// EventGrace is how long after its time the Event of an end waits for the
+	// watchers to tell of it first: they know more, and would have to write the
+	// record again. Cloud Logging usually takes longer by itself.
+	EventGrace time.Duration
 	// Now is the clock that judges claims from the future.
 	Now func() time.Time
 	Log zerolog.Logger

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // records keeps one record in memory and makes an entry of every change.
 type records struct {
+	mu       sync.Mutex
 	record   job.Record
 	revision int64
 	err      error
@@ -33,6 +35,8 @@ type records struct {
 }
 
 func (r *records) Apply(_ context.Context, o *job.Observation) (jobstore.Result, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.calls++
 	if r.err != nil {
 		return jobstore.Result{}, r.err
@@ -49,6 +53,8 @@ func (r *records) Apply(_ context.Context, o *job.Observation) (jobstore.Result,
 }
 
 func (r *records) FindByUID(_ context.Context, uid string) (jobstore.Stored, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.searches++
 	switch {
 	case r.err != nil:
@@ -60,6 +66,8 @@ func (r *records) FindByUID(_ context.Context, uid string) (jobstore.Stored, err
 }
 
 func (r *records) Recent(_ context.Context, jobID string) (jobstore.Stored, bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.searches++
 	if r.err != nil || r.record.JobID != jobID {
 		return jobstore.Stored{}, false, r.err
@@ -68,17 +76,29 @@ func (r *records) Recent(_ context.Context, jobID string) (jobstore.Stored, bool
 }
 
 // breaker lets everything through and notes what came back.
-type breaker struct{ errs []error }
+type breaker struct {
+	mu   sync.Mutex
+	errs []error
+}
 
 func (b *breaker) Do(ctx context.Context, fn func(context.Context) error) error {
 	err := fn(ctx)
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.errs = append(b.errs, err)
 	return err
 }
 
-type outbox struct{ offered []jobstore.Entry }
+type outbox struct {
+	mu      sync.Mutex
+	offered []jobstore.Entry
+}
 
-func (o *outbox) Offer(entries []jobstore.Entry) { o.offered = append(o.offered, entries...) }
+func (o *outbox) Offer(entries []jobstore.Entry) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.offered = append(o.offered, entries...)
+}
 
 // phases keeps what is published.
 type phases struct {
@@ -95,17 +115,26 @@ func (p *phases) Publish(_ context.Context, phase proto.Message) error {
 }
 
 // sources keeps who said what, "event_streamer first" for a claim.
-type sources struct{ said []string }
+type sources struct {
+	mu   sync.Mutex
+	said []string
+}
 
 func (s *sources) Claim(source job.Source, first bool) {
 	word := " duplicate"
 	if first {
 		word = " first"
 	}
-	s.said = append(s.said, sourceLabel(source)+word)
+	s.say(sourceLabel(source) + word)
 }
 
-func (s *sources) Heard(source job.Source) { s.said = append(s.said, sourceLabel(source)) }
+func (s *sources) Heard(source job.Source) { s.say(sourceLabel(source)) }
+
+func (s *sources) say(words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said = append(s.said, words)
+}
 
 type bench struct {
 	*Handler
@@ -126,7 +155,7 @@ func newBench() *bench {
 	b.Handler = New(Parts{
 		Records: b.records, Breaker: b.breaker, Outbox: b.outbox, Phases: b.phases, Sources: b.sources,
 		Trust:   logentry.Trust{Namespace: "resiliency", Container: "log-witness", Cluster: "batch-1"},
-		Metrics: NewMetrics(b.reg), Now: func() time.Time { return noon }, Log: zerolog.New(b.lines),
+		Metrics: NewMetrics(b.reg), Now: func() time.Time { return noon }, Log: zerolog.New(zerolog.SyncWriter(b.lines)),
 	})
 	return b
 }

@@ -1,7 +1,9 @@
 package consume
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/messaging"
+	"github.com/envision/resiliency/pkg/resilience"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
@@ -74,6 +77,60 @@ func TestWitnesses_EventsOfKubernetes(t *testing.T) {
 	if second.records.revision != revision || second.sources.said[1] != "kubernetes_event duplicate" {
 		t.Errorf("revision %d after %d, sources %v", second.records.revision, revision, second.sources.said)
 	}
+}
+
+// An Event that is faster than the watchers lets them speak first, so that one
+// end is one commit; if they stay silent it ends the job all the same.
+func TestWitnesses_AnEarlyEventLetsTheWatchersSpeakFirst(t *testing.T) {
+	t.Parallel()
+	play := func(t *testing.T, meanwhile func(b *bench)) (b *bench, waited time.Duration) {
+		b = newBench()
+		b.know(t)
+		ended := time.Date(2026, 11, 21, 10, 42, 10, 0, time.UTC)
+		begin := time.Now()
+		b.EventGrace, b.Now = 3*time.Second, func() time.Time { return ended.Add(700*time.Millisecond + time.Since(begin)) }
+		done := make(chan error)
+		go func() { done <- b.say(t, fixtures(t)["job_Completed"], 1) }()
+		synctest.Wait()
+		meanwhile(b)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		return b, time.Since(begin)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b, waited := play(t, func(*bench) {})
+		if v := b.records.record.View(); v.State != job.StateSucceeded || waited != 2300*time.Millisecond {
+			t.Errorf("after %s record says %+v", waited, v)
+		}
+		b, waited = play(t, func(b *bench) {
+			e := fixtureEvent(streamer, 0, job.StateSucceeded, job.EvidenceCondition)
+			e.OccurredAt = timestamppb.New(time.Date(2026, 11, 21, 10, 42, 10, 0, time.UTC))
+			e.GetStatusObserved().Detail = "Complete=True"
+			if err := b.HandleJobEvent(t.Context(), e, messaging.Meta{}); err != nil {
+				t.Error(err)
+			}
+		})
+		if b.records.revision != 2 || waited != 2300*time.Millisecond {
+			t.Errorf("after %s revision %d", waited, b.records.revision)
+		}
+		// A repeat does not wait.
+		begin := time.Now()
+		if err := b.say(t, fixtures(t)["job_Completed"], 1); err != nil || time.Since(begin) != 0 {
+			t.Errorf("a repeat waits %s: %v", time.Since(begin), err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		late := newBench()
+		late.know(t)
+		late.EventGrace, late.Now = 24*time.Hour, time.Now
+		err := late.HandleLogEntry(ctx, messaging.RawMessage{Data: edited(t, "job_Completed", func(e object) {
+			e["lastTimestamp"] = time.Now().Format(time.RFC3339)
+		})})
+		if resilience.CategoryOf(err) != resilience.CategoryRetryable || late.entries("event_of_job", "error") != 1 {
+			t.Errorf("cut off while it waits: %v", err)
+		}
+	})
 }
 
 // An Event that completes a Job must not end a job that goes on, nor one of
