@@ -37,7 +37,7 @@ func createNodes(ctx context.Context, client kubernetes.Interface, count int) er
 		}
 		return n >= count, nil
 	}
-	if err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, ready); err != nil {
+	if err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 2*time.Minute, true, ready); err != nil {
 		return fmt.Errorf("wait for %d ready nodes: %w", count, err)
 	}
 	return nil
