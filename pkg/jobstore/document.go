@@ -33,7 +33,11 @@ const stageUnspecified = "UNSPECIFIED"
 // the top, and under merge what the record is rebuilt from. The top is made
 // from the record alone and never read back.
 func Fields(r *job.Record, m *Meta) map[string]any {
-	fields := topFields(r, m)
+	top := topFields(r, m)
+	fields := make(map[string]any, len(top)+1)
+	for _, field := range top {
+		fields[field.name] = field.value
+	}
 	merge := make(map[string]any, registerCount)
 	for i := range registerCount {
 		if reg := registerAt(r, i); reg.fields != nil {
@@ -53,14 +57,16 @@ const layout int64 = 1
 // after. Only registers that differ are named: a register that a newer release
 // added stays as that release wrote it.
 func changes(current *entry, after *job.Record, m *Meta) []fieldUpdate {
-	top := topFields(after, m)
-	if current.layout == layout {
-		dropSame(top, topFields(current.record, &current.meta))
-	}
-	differs := differing(current.record, after)
+	top, differs := topFields(after, m), differing(current.record, after)
 	updates := make([]fieldUpdate, 0, len(top)+registerCount)
-	for name, value := range top {
-		updates = append(updates, fieldUpdate{path: []string{name}, value: value})
+	var old []topField
+	if current.layout == layout {
+		old = topFields(current.record, &current.meta)
+	}
+	for i, field := range top {
+		if old == nil || !same(field.value, old[i].value) {
+			updates = append(updates, fieldUpdate{path: []string{field.name}, value: field.value})
+		}
 	}
 	for i, differ := range differs {
 		if !differ {
@@ -71,15 +77,6 @@ func changes(current *entry, after *job.Record, m *Meta) []fieldUpdate {
 		}
 	}
 	return updates
-}
-
-// dropSame takes out of fields what is the same in old.
-func dropSame(fields, old map[string]any) {
-	for name, value := range old {
-		if same(fields[name], value) {
-			delete(fields, name)
-		}
-	}
 }
 
 // same compares two values of a document. Times have one form (UTC,
@@ -101,7 +98,14 @@ func same(a, b any) bool {
 	return true
 }
 
-func topFields(r *job.Record, m *Meta) map[string]any {
+// topField is one field at the top of a document.
+type topField struct {
+	name  string
+	value any
+}
+
+// topFields lists all of them, always in one order.
+func topFields(r *job.Record, m *Meta) []topField {
 	v := r.View()
 	stage := v.Stage
 	if stage == "" {
@@ -111,17 +115,17 @@ func topFields(r *job.Record, m *Meta) map[string]any {
 	if v.Cause.Cause != job.CauseUnspecified {
 		cause = job.CauseName(v.Cause.Cause)
 	}
-	return map[string]any{
-		"state": job.StateName(v.State), "active": !job.Terminal(v.State),
-		"stage": stage, "stage_ordinal": int64(v.Ordinal), "stage_done": v.StageDone,
-		"attempt": int64(v.Attempt), "attempt_started_at": timeField(r.Started.At), "cause": cause,
-		"delayed": v.Delayed, "delay_reason": v.DelayReason, "vanished": v.Vanished,
-		"owner": r.Owner.Value, "tenant": r.Tenant.Value,
-		"correlation_id": r.CorrelationID.Value, "output_uri": r.OutputURI.Value,
-		"kubernetes": kubernetesField(&r.Kubernetes), "verdict": verdictField(&v),
-		"occurred_at": timeField(v.OccurredAt), "revision": m.Revision,
-		"updated_at": m.UpdatedAt, "updated_by": m.UpdatedBy,
-		"check_after": m.CheckAfter, "shard": m.Shard, "layout": layout,
+	return []topField{
+		{"state", job.StateName(v.State)}, {"active", !job.Terminal(v.State)},
+		{"stage", stage}, {"stage_ordinal", int64(v.Ordinal)}, {"stage_done", v.StageDone},
+		{"attempt", int64(v.Attempt)}, {"attempt_started_at", timeField(r.Started.At)}, {"cause", cause},
+		{"delayed", v.Delayed}, {"delay_reason", v.DelayReason}, {"vanished", v.Vanished},
+		{"owner", r.Owner.Value}, {"tenant", r.Tenant.Value},
+		{"correlation_id", r.CorrelationID.Value}, {"output_uri", r.OutputURI.Value},
+		{"kubernetes", kubernetesField(&r.Kubernetes)}, {"verdict", verdictField(&v)},
+		{"occurred_at", timeField(v.OccurredAt)}, {"revision", m.Revision},
+		{"updated_at", m.UpdatedAt}, {"updated_by", m.UpdatedBy},
+		{"check_after", m.CheckAfter}, {"shard", m.Shard}, {"layout", layout},
 	}
 }
 
