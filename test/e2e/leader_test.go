@@ -19,10 +19,10 @@ import (
 )
 
 // leaseEnv is a lease short enough for a test; leaseFor is its duration.
-const leaseFor = 5 * time.Second
+const leaseFor = 6 * time.Second
 
 func leaseEnv() []string {
-	return []string{"LEASE_DURATION=" + leaseFor.String(), "RENEW_DEADLINE=3s", "RETRY_PERIOD=500ms"}
+	return []string{"LEASE_DURATION=" + leaseFor.String(), "RENEW_DEADLINE=2s", "RETRY_PERIOD=500ms"}
 }
 
 func TestLeaderKilled(t *testing.T) {
