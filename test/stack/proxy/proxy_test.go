@@ -333,6 +333,6 @@ func TestProxy_finds_an_emulator_again_after_its_restart(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("emulator is back but not found: %v", err)
 		}
-		time.Sleep(20 * time.Millisecond)
+		<-time.After(20 * time.Millisecond)
 	}
 }
