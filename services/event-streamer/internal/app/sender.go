@@ -28,12 +28,14 @@ func newSender(ctx context.Context, rt *service.Runtime, cfg *Config) (deliver.S
 	if err != nil {
 		return nil, err
 	}
-	breaker := resilience.NewBreaker("pubsub", resilience.BreakerConfig{
-		// The client has retried for long before it reports a failure, and a
-		// missing topic comes at once: one is enough.
-		Failures: 1, OpenFor: messaging.OutageRetryDelay,
-	}, rt.Registry, rt.Log)
-	return publish.New(publisher, breaker, rt.Log), nil
+	breaker := func(topic string) *resilience.Breaker {
+		return resilience.NewBreaker(topic, resilience.BreakerConfig{
+			// The client has retried for long before it reports a failure, and a
+			// missing topic comes at once: one is enough.
+			Failures: 1, OpenFor: messaging.OutageRetryDelay,
+		}, rt.Registry, rt.Log)
+	}
+	return publish.New(publisher, breaker(topology.TopicJobEvents), breaker(topology.TopicJobPhases), rt.Log), nil
 }
 
 // requirePubSub connects to Pub/Sub and checks that it answers. A missing topic

@@ -56,6 +56,20 @@ func (q *Queue) keep(e *entry, facts []fact.Fact, marks []fact.Mark) {
 	}
 }
 
+// batch returns up to n pending facts, claims before phases: many phases that
+// cannot be published must not stand before what is true of the job.
+func (e *entry) batch(n int) []waiting {
+	batch := make([]waiting, 0, min(len(e.pending), n))
+	for _, phases := range []bool{false, true} {
+		for i := range e.pending {
+			if len(batch) < n && phases == (e.pending[i].Kind() == fact.KindPhase) {
+				batch = append(batch, e.pending[i])
+			}
+		}
+	}
+	return batch
+}
+
 // prune drops what a watermark has come to cover.
 func (e *entry) prune(base fact.Levels) (facts int) {
 	covered := map[uint64]bool{}

@@ -119,8 +119,7 @@ func (q *Queue) next(uid types.UID) ([]waiting, Judge, int) {
 	if e == nil {
 		return nil, nil, 0
 	}
-	n := min(len(e.pending), q.cfg.Batch)
-	return append([]waiting(nil), e.pending[:n]...), e.judge, e.judgement
+	return e.batch(q.cfg.Batch), e.judge, e.judgement
 }
 
 func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error {

@@ -5,6 +5,7 @@ package publish
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/rs/zerolog"
 	"google.golang.org/protobuf/proto"
@@ -26,48 +27,76 @@ type breaker interface {
 }
 
 // Sender publishes facts. It is safe for use by many goroutines.
+//
+// Claims about status and phases go to topics of their own, and each has a
+// breaker of its own: a topic of phases that is missing or forbidden must not
+// hold back what is true of the jobs.
 type Sender struct {
-	publisher publisher
-	breaker   breaker
-	log       zerolog.Logger
+	publisher      publisher
+	claims, phases breaker
+	log            zerolog.Logger
 }
 
-// New returns a Sender.
-func New(p publisher, b breaker, log zerolog.Logger) *Sender {
-	return &Sender{publisher: p, breaker: b, log: log}
+// New returns a Sender with the breakers of the two topics.
+func New(p publisher, claims, phases breaker, log zerolog.Logger) *Sender {
+	return &Sender{publisher: p, claims: claims, phases: phases, log: log}
 }
 
-// Wait returns when Pub/Sub may be called; it fails only when ctx is done.
+// Wait returns when claims may be published; it fails only when ctx is done.
 func (s *Sender) Wait(ctx context.Context) error {
-	return s.breaker.Wait(ctx) //nolint:wrapcheck // says what was waited for
+	return s.claims.Wait(ctx) //nolint:wrapcheck // says what was waited for
 }
 
-// Send publishes all facts at once, waits for every answer, and returns one
-// outcome each.
+// Send publishes the claims at once and then the phases, waits for every answer,
+// and returns one outcome each. That phases alone cannot be published is a
+// retryable error: the caller then waits with this Job, and not with all.
 func (s *Sender) Send(ctx context.Context, facts []fact.Fact) []error {
 	errs := make([]error, len(facts))
-	sent := false
-	err := s.breaker.Do(ctx, func(ctx context.Context) error {
-		sent = true
-		return s.publish(ctx, facts, errs)
-	})
-	if !sent {
-		for i := range errs {
-			errs[i] = err
+	var claims, phases []int
+	for i := range facts {
+		if facts[i].Kind() == fact.KindPhase {
+			phases = append(phases, i)
+		} else {
+			claims = append(claims, i)
+		}
+	}
+	s.through(ctx, s.claims, facts, claims, errs)
+	s.through(ctx, s.phases, facts, phases, errs)
+	for _, i := range phases {
+		if resilience.CategoryOf(errs[i]) == resilience.CategoryDependency {
+			errs[i] = resilience.Retryable(fmt.Errorf("publish a phase: %w", errs[i]))
 		}
 	}
 	return errs
 }
 
+// through publishes the facts of one topic through its breaker.
+func (s *Sender) through(ctx context.Context, b breaker, facts []fact.Fact, which []int, errs []error) {
+	if len(which) == 0 {
+		return
+	}
+	sent := false
+	err := b.Do(ctx, func(ctx context.Context) error {
+		sent = true
+		return s.publish(ctx, facts, which, errs)
+	})
+	if !sent {
+		for _, i := range which {
+			errs[i] = err
+		}
+	}
+}
+
 // publish fills errs and returns the error by which to judge Pub/Sub: its own
 // failure before any other.
-func (s *Sender) publish(ctx context.Context, facts []fact.Fact, errs []error) error {
-	results := make([]*messaging.Result, len(facts))
-	for i := range facts {
-		results[i] = s.publisher.PublishAsync(ctx, facts[i].Message())
+func (s *Sender) publish(ctx context.Context, facts []fact.Fact, which []int, errs []error) error {
+	results := make([]*messaging.Result, len(which))
+	for n, i := range which {
+		results[n] = s.publisher.PublishAsync(ctx, facts[i].Message())
 	}
 	var failed error
-	for i, r := range results {
+	for n, r := range results {
+		i := which[n]
 		errs[i] = r.Get(ctx)
 		if errs[i] == nil {
 			s.confirmed(facts[i])

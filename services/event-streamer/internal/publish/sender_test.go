@@ -48,7 +48,7 @@ func said(correlation string) []fact.Fact {
 type bench struct {
 	*Sender
 	broker  *messagingtest.Broker
-	breaker *resilience.Breaker
+	breaker *resilience.Breaker // of the claims
 	log     *bytes.Buffer
 }
 
@@ -61,8 +61,11 @@ func newBench(t *testing.T, b *messagingtest.Broker) *bench {
 			t.Error(err)
 		}
 	})
-	breaker := resilience.NewBreaker("pubsub", resilience.BreakerConfig{Failures: 1, OpenFor: 20 * time.Millisecond}, reg, zerolog.Nop())
-	return &bench{Sender: New(p, breaker, zerolog.New(log)), broker: b, breaker: breaker, log: log}
+	breaker := func(name string) *resilience.Breaker {
+		return resilience.NewBreaker(name, resilience.BreakerConfig{Failures: 1, OpenFor: 20 * time.Millisecond}, reg, zerolog.Nop())
+	}
+	claims := breaker("claims")
+	return &bench{Sender: New(p, claims, breaker("phases"), zerolog.New(log)), broker: b, breaker: claims, log: log}
 }
 
 func TestSender_Send(t *testing.T) {
@@ -115,9 +118,13 @@ func (b *bench) checkLog(t *testing.T) {
 func TestSender_missingTopic(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, messagingtest.NewBare(t))
-	for _, err := range b.Send(t.Context(), said("")) {
-		if resilience.CategoryOf(err) != resilience.CategoryDependency {
-			t.Errorf("got %v, want an outage", err)
+	for i, err := range b.Send(t.Context(), said("")) {
+		want := resilience.CategoryDependency
+		if i == 2 {
+			want = resilience.CategoryRetryable // a phase holds back nobody else
+		}
+		if err == nil || resilience.CategoryOf(err) != want {
+			t.Errorf("fact %d: got %v, want %s", i, err, want)
 		}
 	}
 	if !b.breaker.Broken() || b.log.Len() != 0 {
@@ -136,6 +143,35 @@ func TestSender_missingTopic(t *testing.T) {
 		if errs := b.Send(t.Context(), said("")); errors.Join(errs...) == nil {
 			return
 		}
+	}
+}
+
+// Without the topic of phases the claims go on as if nothing were wrong, and a
+// phase waits for its own turn.
+func TestSender_missingTopicOfPhases(t *testing.T) {
+	t.Parallel()
+	fault := messagingtest.NewFault("Publish")
+	b := newBench(t, messagingtest.New(t, fault.Option()))
+	fault.Set(func(req any) error {
+		if strings.HasSuffix(req.(*pubsubpb.PublishRequest).GetTopic(), topology.TopicJobPhases) {
+			return status.Error(codes.NotFound, "no such topic")
+		}
+		return nil
+	})
+	for range 3 {
+		if err := b.Wait(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		errs := b.Send(t.Context(), said(""))
+		if errs[0] != nil || errs[1] != nil {
+			t.Errorf("claims: %v, %v", errs[0], errs[1])
+		}
+		if errs[2] == nil || resilience.CategoryOf(errs[2]) != resilience.CategoryRetryable {
+			t.Errorf("phase: %v, want a retryable error", errs[2])
+		}
+	}
+	if b.breaker.Broken() {
+		t.Error("the missing topic of phases holds back the claims")
 	}
 }
 
