@@ -87,7 +87,7 @@ type broker struct {
 
 func (b *broker) PublishRaw(ctx context.Context, topic string, data []byte, attributes map[string]string) error {
 	id := attributes["event_id"]
-	if topic != "job-updates" || string(data) != "payload of "+id {
+	if !slices.Contains([]string{"job-updates", "job-commands"}, topic) || string(data) != "payload of "+id {
 		panic(fmt.Sprintf("%s on %s carries %q", id, topic, data))
 	}
 	if b.answer != nil {
@@ -251,7 +251,7 @@ func TestRelay_SweepSendsWhatAnOutageLeft(t *testing.T) {
 }
 
 // While Pub/Sub is away a sweep must not try each of many entries in turn.
-func TestSweep_EndsAtTheFirstPageThatFails(t *testing.T) {
+func TestSweep_TriesATopicThatFailedNoMore(t *testing.T) {
 	t.Parallel()
 	b := prepare(Config{Page: 5, Workers: 1})
 	b.outbox.commit(entries(50, time.Now().Add(-time.Hour))...)
@@ -266,6 +266,32 @@ func TestSweep_EndsAtTheFirstPageThatFails(t *testing.T) {
 	swept, err := b.Sweep(t.Context())
 	if !errors.Is(err, down) || swept.Published != 7 || tries > 9 || len(b.outbox.ids()) != 43 {
 		t.Errorf("swept %+v in %d tries, %d left, error %v", swept, tries, len(b.outbox.ids()), err)
+	}
+}
+
+// A topic that nothing can be sent to holds back no other topic.
+func TestSweep_GoesOnBehindATopicThatFails(t *testing.T) {
+	t.Parallel()
+	b := prepare(Config{Page: 5, Workers: 2})
+	all := entries(40, time.Now().Add(-time.Hour))
+	for i := range 10 {
+		all[i].Topic = "job-commands"
+	}
+	b.outbox.commit(all...)
+	forbidden := errors.New("forbidden")
+	stuck := map[string]bool{}
+	for _, e := range all[:10] {
+		stuck[e.ID] = true
+	}
+	b.broker.answer = func(_ context.Context, id string) error {
+		if stuck[id] {
+			return forbidden
+		}
+		return nil
+	}
+	swept, err := b.Sweep(t.Context())
+	if !errors.Is(err, forbidden) || swept.Published != 30 || len(b.outbox.ids()) != 10 {
+		t.Errorf("swept %+v, %d left, error %v", swept, len(b.outbox.ids()), err)
 	}
 }
 

@@ -2,8 +2,11 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,12 +47,14 @@ func (r *Relay) sweepUntilDone(ctx context.Context) {
 	}
 }
 
-// Sweep walks through the outbox once and sends what is old enough. It ends at
-// the first page of which something could not be sent, as Pub/Sub is then most
-// likely away, and says why; what it did until then is done. A process that only
-// sends what it left, such as recovery-job, calls it without Run.
+// Sweep walks through the outbox once and sends what is old enough. A topic to
+// which something could not be sent is left out for the rest of the sweep, as it
+// is then most likely away, and the error says why; the other topics go on, or
+// one message that nobody can send would hold back all behind it. A process that
+// only sends what it left, such as recovery-job, calls it without Run.
 func (r *Relay) Sweep(ctx context.Context) (Swept, error) {
 	var total Swept
+	failed := failures{}
 	var oldest time.Duration
 	defer func() { r.metrics.oldest.Set(oldest.Seconds()) }()
 	for after := ""; ; {
@@ -63,13 +68,16 @@ func (r *Relay) Sweep(ctx context.Context) (Swept, error) {
 		}
 		old := r.old(page.Entries, &oldest)
 		total.Young += len(page.Entries) - len(old)
-		sent, err := r.sendAndDelete(ctx, old)
+		sent, err := r.sendAndDelete(ctx, old, &failed)
 		total.Published += sent
+		if after = page.Next; err == nil && after == "" {
+			err = failed.err()
+		}
 		if err != nil {
 			r.metrics.sweeps.WithLabelValues(sweepFailed).Inc()
 			return total, fmt.Errorf("sweep the outbox: %w", err)
 		}
-		if after = page.Next; after == "" {
+		if after == "" {
 			oldest = 0 // all that was old has been sent
 			r.metrics.sweeps.WithLabelValues(sweepDone).Inc()
 			return total, nil
@@ -91,32 +99,65 @@ func (r *Relay) old(entries []jobstore.Entry, oldest *time.Duration) []jobstore.
 	return out
 }
 
-func (r *Relay) sendAndDelete(ctx context.Context, entries []jobstore.Entry) (int, error) {
+// failures are the topics to which a sweep could not send, with the first error
+// of each.
+type failures struct {
+	mu sync.Mutex
+	by map[string]error
+}
+
+func (f *failures) has(topic string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.by[topic] != nil
+}
+
+func (f *failures) add(topic string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.by == nil {
+		f.by = map[string]error{}
+	}
+	if f.by[topic] == nil {
+		f.by[topic] = err
+	}
+}
+
+func (f *failures) err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return errors.Join(slices.Collect(maps.Values(f.by))...)
+}
+
+// sendAndDelete sends the entries of topics that have not failed and deletes
+// those that went out. Its error is that of the deletion, or of ctx.
+func (r *Relay) sendAndDelete(ctx context.Context, entries []jobstore.Entry, failed *failures) (int, error) {
 	var mu sync.Mutex
 	var done []string
-	group, sending := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	group.SetLimit(r.cfg.Workers)
 	for i := range entries {
-		if sending.Err() != nil {
-			break
-		}
 		group.Go(func() error {
-			if err := r.publish(sending, &entries[i], viaSweep); err != nil {
-				return err
+			e := &entries[i]
+			if ctx.Err() != nil || failed.has(e.Topic) {
+				return nil
+			}
+			if err := r.publish(ctx, e, viaSweep); err != nil {
+				failed.add(e.Topic, err)
+				return nil
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			done = append(done, entries[i].ID)
+			done = append(done, e.ID)
 			return nil
 		})
 	}
-	err := group.Wait()
-	if len(done) == 0 {
-		return 0, err
+	_ = group.Wait() // the workers keep their errors in failed
+	if len(done) > 0 {
+		if err := r.outbox.DeleteEntries(ctx, done); err != nil {
+			r.metrics.left.WithLabelValues(leftDelete).Add(float64(len(done)))
+			return len(done), err //nolint:wrapcheck // the caller says what it was for
+		}
 	}
-	if deleteErr := r.outbox.DeleteEntries(ctx, done); deleteErr != nil {
-		r.metrics.left.WithLabelValues(leftDelete).Add(float64(len(done)))
-		return len(done), deleteErr
-	}
-	return len(done), err
+	return len(done), context.Cause(ctx)
 }
