@@ -8,6 +8,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/pkg/jobevent"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
@@ -54,14 +55,14 @@ func (f *Facts) condition(o *job.Observation, j *Job, c *Condition) {
 	if c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed {
 		indexDetails(p.Details, j)
 	}
-	note := &resiliencyv1.PhaseNoted{Level: resiliencyv1.NoteLevel_NOTE_LEVEL_INFO, Kubernetes: kubernetesRef(o)}
+	note := &resiliencyv1.PhaseNoted{Level: resiliencyv1.NoteLevel_NOTE_LEVEL_INFO, Kubernetes: jobevent.KubernetesRef(&o.Kubernetes)}
 	if failed := c.Type == batchv1.JobFailed; failed || c.Type == batchv1.JobFailureTarget {
 		note.Level = resiliencyv1.NoteLevel_NOTE_LEVEL_WARNING
 		if failed {
 			note.Level = resiliencyv1.NoteLevel_NOTE_LEVEL_ERROR
 		}
 		cause := conditionCause(c)
-		note.Cause = causeDetail(&cause)
+		note.Cause = jobevent.Cause(&cause)
 	}
 	p.Event = &resiliencyv1.PhaseEvent_Noted{Noted: note}
 }
@@ -87,7 +88,7 @@ func (f *Facts) partialFailure(o *job.Observation, j *Job) {
 	p := f.phase(o, later(j.StartTime, j.CreationTimestamp.Time), PhaseIndexFailed)
 	p.Message = "an index has failed for good; the others go on"
 	p.Event = &resiliencyv1.PhaseEvent_Noted{Noted: &resiliencyv1.PhaseNoted{
-		Level: resiliencyv1.NoteLevel_NOTE_LEVEL_WARNING, Kubernetes: kubernetesRef(o),
+		Level: resiliencyv1.NoteLevel_NOTE_LEVEL_WARNING, Kubernetes: jobevent.KubernetesRef(&o.Kubernetes),
 		Cause: &resiliencyv1.CauseDetail{Cause: job.CauseFailedIndexes, Message: p.Message},
 	}}
 }

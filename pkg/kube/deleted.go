@@ -6,6 +6,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/pkg/jobevent"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
@@ -65,7 +66,7 @@ func (f *Facts) deleted(o *job.Observation, j *Job, finalStateKnown bool) {
 	}
 	p.Details = map[string]string{"last_state": job.StateName(j.lastState())}
 	p.Event = &resiliencyv1.PhaseEvent_Noted{Noted: &resiliencyv1.PhaseNoted{
-		Level: resiliencyv1.NoteLevel_NOTE_LEVEL_WARNING, Kubernetes: kubernetesRef(o),
+		Level: resiliencyv1.NoteLevel_NOTE_LEVEL_WARNING, Kubernetes: jobevent.KubernetesRef(&o.Kubernetes),
 	}}
 }
 

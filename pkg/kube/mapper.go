@@ -167,17 +167,3 @@ func factID(o *job.Observation, at time.Time, parts []string) string {
 	}
 	return job.EventID(all...)
 }
-
-func kubernetesRef(o *job.Observation) *resiliencyv1.KubernetesRef {
-	k := &o.Kubernetes
-	return &resiliencyv1.KubernetesRef{
-		Cluster: k.Cluster, Namespace: k.Namespace, Name: k.Name, Uid: k.UID, CreatedAt: timestamppb.New(k.CreatedAt),
-	}
-}
-
-func causeDetail(c *job.CauseDetail) *resiliencyv1.CauseDetail {
-	return &resiliencyv1.CauseDetail{
-		Cause: c.Cause, Message: c.Message, Reason: c.Reason,
-		Pod: c.Pod, Container: c.Container, ExitCode: c.ExitCode, Node: c.Node,
-	}
-}

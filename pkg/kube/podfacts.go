@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/pkg/jobevent"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
@@ -100,9 +101,9 @@ func (f *Facts) podNote(o *job.Observation, p *Pod, c *PodCause) {
 func (f *Facts) noted(o *job.Observation, p *Pod, at time.Time, name, message string, c *PodCause, parts ...string) {
 	e := f.phase(o, at, name, parts...)
 	e.Message, e.Details = message, podDetails(p)
-	note := &resiliencyv1.PhaseNoted{Level: resiliencyv1.NoteLevel_NOTE_LEVEL_INFO, Kubernetes: kubernetesRef(o)}
+	note := &resiliencyv1.PhaseNoted{Level: resiliencyv1.NoteLevel_NOTE_LEVEL_INFO, Kubernetes: jobevent.KubernetesRef(&o.Kubernetes)}
 	if c != nil {
-		note.Level, note.Cause = resiliencyv1.NoteLevel_NOTE_LEVEL_WARNING, causeDetail(&c.CauseDetail)
+		note.Level, note.Cause = resiliencyv1.NoteLevel_NOTE_LEVEL_WARNING, jobevent.Cause(&c.CauseDetail)
 	}
 	e.Event = &resiliencyv1.PhaseEvent_Noted{Noted: note}
 }
@@ -117,7 +118,7 @@ func (f *Facts) podEnd(o *job.Observation, p *Pod, at time.Time, outcome resilie
 	e := f.podPhase(o, p, later(at, p.StartedAt), "END")
 	end := &resiliencyv1.PhaseEnded{Outcome: outcome}
 	if len(p.Causes) > 0 {
-		end.Cause = causeDetail(&p.Causes[0].CauseDetail)
+		end.Cause = jobevent.Cause(&p.Causes[0].CauseDetail)
 		e.Message = end.Cause.Message
 	}
 	e.Event = &resiliencyv1.PhaseEvent_Ended{Ended: end}

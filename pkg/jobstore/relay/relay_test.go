@@ -250,62 +250,6 @@ func TestRelay_SweepSendsWhatAnOutageLeft(t *testing.T) {
 	})
 }
 
-// While Pub/Sub is away a sweep must not try each of many entries in turn.
-func TestSweep_TriesATopicThatFailedNoMore(t *testing.T) {
-	t.Parallel()
-	b := prepare(Config{Page: 5, Workers: 1})
-	b.outbox.commit(entries(50, time.Now().Add(-time.Hour))...)
-	tries := 0
-	down := errors.New("down")
-	b.broker.answer = func(context.Context, string) error {
-		if tries++; tries > 7 {
-			return down
-		}
-		return nil
-	}
-	swept, err := b.Sweep(t.Context())
-	if !errors.Is(err, down) || swept.Published != 7 || tries > 9 || len(b.outbox.ids()) != 43 {
-		t.Errorf("swept %+v in %d tries, %d left, error %v", swept, tries, len(b.outbox.ids()), err)
-	}
-}
-
-// A topic that nothing can be sent to holds back no other topic.
-func TestSweep_GoesOnBehindATopicThatFails(t *testing.T) {
-	t.Parallel()
-	b := prepare(Config{Page: 5, Workers: 2})
-	all := entries(40, time.Now().Add(-time.Hour))
-	for i := range 10 {
-		all[i].Topic = "job-commands"
-	}
-	b.outbox.commit(all...)
-	forbidden := errors.New("forbidden")
-	stuck := map[string]bool{}
-	for _, e := range all[:10] {
-		stuck[e.ID] = true
-	}
-	b.broker.answer = func(_ context.Context, id string) error {
-		if stuck[id] {
-			return forbidden
-		}
-		return nil
-	}
-	swept, err := b.Sweep(t.Context())
-	if !errors.Is(err, forbidden) || swept.Published != 30 || len(b.outbox.ids()) != 10 {
-		t.Errorf("swept %+v, %d left, error %v", swept, len(b.outbox.ids()), err)
-	}
-}
-
-func TestSweep_LeavesYoungAndUnreadable(t *testing.T) {
-	t.Parallel()
-	b := prepare(Config{})
-	b.outbox.commit(entries(2, time.Now())...)
-	b.outbox.unreadable = []error{errors.New("field topic: is a bool")}
-	swept, err := b.Sweep(t.Context())
-	if err != nil || swept != (Swept{Young: 2}) || len(b.outbox.ids()) != 2 {
-		t.Errorf("swept %+v, %d left, error %v", swept, len(b.outbox.ids()), err)
-	}
-}
-
 // A sweep beside a publish that hangs does not send the entry a second time.
 func TestRelay_SweepLeavesWhatIsInHand(t *testing.T) {
 	t.Parallel()
@@ -401,16 +345,4 @@ func TestRelay_EndTakesNoLongerThanTheDrain(t *testing.T) {
 			t.Errorf("%v left, %d in the outbox", got, len(b.outbox.ids()))
 		}
 	})
-}
-
-func TestSweep_SaysWhyItEnded(t *testing.T) {
-	t.Parallel()
-	b := prepare(Config{})
-	b.outbox.listErr = errors.New("firestore is away")
-	if _, err := b.Sweep(t.Context()); !errors.Is(err, b.outbox.listErr) {
-		t.Errorf("error %v", err)
-	}
-	if got := testutil.ToFloat64(b.metrics.sweeps.WithLabelValues(sweepFailed)); got != 1 {
-		t.Errorf("%v sweeps failed", got)
-	}
 }
