@@ -16,11 +16,11 @@ import (
 	"github.com/envision/resiliency/test/stack/logsink"
 )
 
-const witness = "log-witness"
+const witness = "event-streamer-witness"
 
 // witnessContainer is where GKE would run the log witness.
 func witnessContainer() logsink.Container {
-	return logsink.Container{Namespace: "resiliency", Pod: "log-witness-0", Name: witness}
+	return logsink.Container{Namespace: "resiliency", Pod: "event-streamer-witness-0", Name: witness}
 }
 
 // startUpdater starts status-updater so that it trusts the log witness.

@@ -31,7 +31,7 @@ type Config struct {
 	SweepEvery time.Duration `name:"sweep-every" env:"SWEEP_EVERY" default:"1m" help:"Time between sweeps of the outbox for updates that were not sent."`
 	// WitnessNamespace and WitnessContainer are where the log witness runs.
 	WitnessNamespace string `name:"witness-namespace" env:"WITNESS_NAMESPACE" default:"resiliency" help:"Namespace of the log witness; lines of its container elsewhere do not count."`
-	WitnessContainer string `name:"witness-container" env:"WITNESS_CONTAINER" default:"log-witness" help:"Container of the log witness."`
+	WitnessContainer string `name:"witness-container" env:"WITNESS_CONTAINER" default:"event-streamer-witness" help:"Container of the log witness."`
 	// LogProject, LogLocation and LogCluster restrict what counts of the log.
 	LogProject  string `name:"log-project" env:"LOG_PROJECT" help:"GCP project whose log entries count; any without it."`
 	LogLocation string `name:"log-location" env:"LOG_LOCATION" help:"Location of the GKE cluster whose log entries count; any without it."`

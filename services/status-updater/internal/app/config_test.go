@@ -36,7 +36,7 @@ func TestConfig_Defaults(t *testing.T) {
 	want := &Config{
 		FirestoreDatabase: "(default)", FirestoreTimeout: 2 * time.Second, Shards: 16, CacheSize: 4096,
 		MaxOutstanding: 256, SweepEvery: time.Minute, HeartbeatEvery: 30 * time.Second,
-		WitnessNamespace: "resiliency", WitnessContainer: "log-witness",
+		WitnessNamespace: "resiliency", WitnessContainer: "event-streamer-witness",
 		ExpectedSources: []string{"event_streamer", "log_witness"}, SilenceAfter: 5 * time.Minute,
 	}
 	if diff := cmp.Diff(want, cfg, cmpopts.IgnoreFields(Config{}, "Common")); diff != "" {

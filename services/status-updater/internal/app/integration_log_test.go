@@ -51,7 +51,7 @@ func witnessed(t *testing.T, field string, event proto.Message) object {
 	}
 	return object{
 		"logName": "projects/p/logs/stdout", "jsonPayload": object{field: json.RawMessage(text)},
-		"resource": object{"type": "k8s_container", "labels": object{"namespace_name": "resiliency", "container_name": "log-witness"}},
+		"resource": object{"type": "k8s_container", "labels": object{"namespace_name": "resiliency", "container_name": "event-streamer-witness"}},
 	}
 }
 
