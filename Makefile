@@ -24,7 +24,8 @@ LDFLAGS := -X github.com/envision/resiliency/pkg/service.Version=$(VERSION)
 # What `make test-unit ARGS='-run TestX'` adds to go test.
 ARGS ?=
 UNIT_FLAGS := -race -shuffle=on -timeout=10m
-INTEGRATION_FLAGS := -race -count=1 -timeout=40m -tags=integration
+# One package at a time: each has a stack of its own, and two cores are few.
+INTEGRATION_FLAGS := -race -count=1 -p=1 -timeout=40m -tags=integration
 
 comma := ,
 say = @printf '==> %s\n' '$(1)'

@@ -32,6 +32,7 @@ kind: KwokctlConfiguration
 options:
   disableQPSLimits: true
   bindAddress: 127.0.0.1
+  etcdPeerPort: %d
 componentsPatches:
 - name: kube-controller-manager
   extraArgs: [{key: leader-elect, value: "false"}, {key: terminated-pod-gc-threshold, value: "0"}]
@@ -51,6 +52,7 @@ var clusterTools = []string{
 type cluster struct {
 	mark  proc.Mark
 	tools string
+	ports *ports
 }
 
 func (c *cluster) workdir() string { return filepath.Join(c.mark.Dir(), "kwok") }
@@ -89,15 +91,40 @@ func (c *cluster) create(ctx context.Context) error {
 		return fmt.Errorf("create the cluster's folder: %w", err)
 	}
 	config := filepath.Join(c.workdir(), "config.yaml")
-	if err := os.WriteFile(config, append([]byte(clusterConfig), stages...), 0o644); err != nil {
+	peers, err := c.ports.next()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(config, append(fmt.Appendf(nil, clusterConfig, peers), stages...), 0o644); err != nil {
 		return fmt.Errorf("write the cluster's configuration: %w", err)
 	}
+	listen, err := c.listen()
+	if err != nil {
+		return err
+	}
 	tool := func(name string) string { return filepath.Join(c.tools, name) }
-	return c.kwokctl(ctx, "create", "cluster", "--runtime", "binary", "--config", config,
+	return c.kwokctl(ctx, append([]string{"create", "cluster", "--runtime", "binary", "--config", config,
 		"--etcd-binary", tool("etcd"), "--kube-apiserver-binary", tool("kube-apiserver"),
 		"--kube-controller-manager-binary", tool("kube-controller-manager"),
 		"--kube-scheduler-binary", tool("kube-scheduler"), "--kwok-controller-binary", tool("kwok"),
-		"--kubeconfig", c.kubeconfig(), "--wait", "90s")
+		"--kubeconfig", c.kubeconfig(), "--wait", "90s"}, listen...)...)
+}
+
+// listen are the flags for every port that kwokctl would choose by itself: it
+// counts down from one number, so two clusters that start at one time would
+// choose the same.
+func (c *cluster) listen() ([]string, error) {
+	var flags []string
+	for _, component := range []string{
+		"kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler", "controller",
+	} {
+		port, err := c.ports.next()
+		if err != nil {
+			return nil, err
+		}
+		flags = append(flags, fmt.Sprintf("--%s-port=%d", component, port))
+	}
+	return flags, nil
 }
 
 // kwokctl runs one kwokctl command; the daemons it starts inherit the mark.

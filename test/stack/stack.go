@@ -98,6 +98,7 @@ func prepare(opts Options) (*Stack, error) {
 		dir: mark.Dir(), tools: tools, mark: mark, lock: lock, out: progress.New(opts.Out),
 		cluster: &cluster{mark: mark, tools: tools}, parts: map[string]Part{},
 	}
+	s.cluster.ports = &s.ports
 	if err := s.clean(); err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}
