@@ -167,8 +167,20 @@ func (p *Process) Kill() error {
 	return err
 }
 
-// Pause stops the process where it stands (SIGSTOP), as a hung node would.
-func (p *Process) Pause() error { return p.Signal(syscall.SIGSTOP) }
+// Pause stops the process where it stands (SIGSTOP), as a hung node would, and
+// returns once every thread of it has stopped: until then it may still answer.
+func (p *Process) Pause() error {
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(stopWithin); !stopped(p.PID()); {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("pause %s: not stopped within %s", p.spec.Name, stopWithin)
+		}
+		<-time.After(time.Millisecond)
+	}
+	return nil
+}
 
 // Resume lets a paused process go on (SIGCONT).
 func (p *Process) Resume() error { return p.Signal(syscall.SIGCONT) }
