@@ -15,6 +15,9 @@ export GOWORK := off
 # There is no module at the root, so git tells the version, not the go command.
 export GOFLAGS := -buildvcs=false
 export PATH := $(TOOLS):$(PATH)
+# Its findings hold absolute paths: shared between checkouts, one that is gone
+# makes exclusions and nolint comments of another miss.
+export GOLANGCI_LINT_CACHE := $(ROOT)/.tools/cache/golangci-lint
 
 MODULES := $(patsubst %/go.mod,%,$(wildcard proto/go.mod pkg/go.mod services/*/go.mod test/go.mod))
 SERVICES := $(notdir $(patsubst %/main.go,%,$(wildcard services/*/main.go)))
