@@ -111,26 +111,36 @@ func (s *system) delivered() int64 {
 // means that none was logged.
 func highestAttempt(t *testing.T, path string) int {
 	t.Helper()
+	highest := 0
+	eachLine(t, path, func(line struct {
+		Attempt int `json:"delivery_attempt"`
+	},
+	) {
+		highest = max(highest, line.Attempt)
+	})
+	return highest
+}
+
+// eachLine reads the JSON lines of a service's log. What is no JSON is left out:
+// the last line may be half written.
+func eachLine[T any](t *testing.T, path string, do func(T)) {
+	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = f.Close() }()
-	highest := 0
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		var line struct {
-			Attempt int `json:"delivery_attempt"`
-		}
+		var line T
 		if json.Unmarshal(lines.Bytes(), &line) == nil {
-			highest = max(highest, line.Attempt)
+			do(line)
 		}
 	}
 	if err := lines.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return highest
 }
 
 // expectNoDeadLetters looks for dead letters of the whole project. A letter
