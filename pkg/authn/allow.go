@@ -18,7 +18,7 @@ type allowList map[string]grant
 // An entry names an address, or *@domain. Characters that no real entry has are
 // refused, so that a wrong separator is told and not taken for a name.
 var (
-	addressPattern = regexp.MustCompile(`^(\*|[^\s@*=,;]+)@[a-z0-9.-]+\.[a-z0-9-]+$`) //nolint:gochecknoglobals // read only
+	addressPattern = regexp.MustCompile(`^(\*|[^\s@*=,;]+)@[a-z0-9.-]+\.[a-z0-9-]+$`)
 	tenantPattern  = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
 )
 
