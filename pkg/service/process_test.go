@@ -89,6 +89,9 @@ func TestRun_ends_with_its_work(t *testing.T) {
 	if got := strings.Join(order, ", "); got != "worker c, second, first" {
 		t.Errorf("order = %s", got)
 	}
+	if e := find(t, r.log.String(), "shutting down"); e["reason"] != "work is done" {
+		t.Errorf("reason = %v, want that the work is done", e["reason"])
+	}
 	e := find(t, r.log.String(), "stopped")
 	if e["severity"] != "INFO" || e["service"] != "tester" || e["version"] != buildVersion() || e["level"] != nil {
 		t.Errorf("entry = %v", e)

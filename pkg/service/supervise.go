@@ -33,7 +33,10 @@ func (rt *Runtime) supervise(ctx context.Context, signals <-chan os.Signal, run 
 	case <-ctx.Done():
 		reason = "caller ended"
 	case <-crewCtx.Done():
-		reason = "a worker failed"
+		// It ends with the last worker too, who need not have failed.
+		if len(rt.crew.failures()) > 0 {
+			reason = "a worker failed"
+		}
 	}
 	code := rt.end(reason, cancel, signals)
 	rt.Log.Info().Int("exit_code", code).Float64("uptime_seconds", time.Since(begun).Seconds()).Msg("stopped")

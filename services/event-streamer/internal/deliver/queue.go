@@ -86,6 +86,9 @@ type Queue struct {
 	log     zerolog.Logger
 	work    workqueue.TypedRateLimitingInterface[types.UID]
 	seed    maphash.Seed
+	// judging has room for those who judge deletions at once: a quarter of the
+	// workers, so that an API server which hangs holds back no status.
+	judging chan struct{}
 
 	mu      sync.Mutex
 	entries map[types.UID]*entry
@@ -116,7 +119,8 @@ func New(cfg Config, sender Sender, reg prometheus.Registerer, log zerolog.Logge
 		cfg: cfg, sender: sender, log: log, metrics: newMetrics(reg),
 		work: workqueue.NewTypedRateLimitingQueue(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](cfg.RetryMin, cfg.RetryMax)),
-		seed: maphash.MakeSeed(), entries: map[types.UID]*entry{}, busy: map[types.UID]*entry{},
+		seed: maphash.MakeSeed(), judging: make(chan struct{}, max(1, cfg.Workers/4)),
+		entries: map[types.UID]*entry{}, busy: map[types.UID]*entry{},
 		base: fact.Levels{}, reached: fact.Levels{}, lead: make(chan struct{}), attempted: time.Now(),
 	}
 	if !cfg.Standby {

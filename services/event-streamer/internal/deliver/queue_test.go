@@ -154,6 +154,35 @@ func TestQueue_judgesADeletion(t *testing.T) {
 	})
 }
 
+// While the API server hangs, deletions must leave workers to publish what is
+// known already.
+func TestQueue_judgingLeavesWorkers(t *testing.T) {
+	t.Parallel()
+	bubble(t, Config{Workers: 4}, &fakeSender{}, func(t *testing.T, b *bench) {
+		release := make(chan struct{})
+		asked := 0
+		for i := range 8 {
+			b.Gone(types.UID(fmt.Sprint("gone-", i)), func(context.Context) ([]fact.Fact, error) {
+				asked++
+				<-release
+				return facts(fmt.Sprint("cancelled-", i)), nil
+			})
+		}
+		synctest.Wait()
+		if asked != 1 {
+			t.Errorf("%d deletions are judged at once by 4 workers, want 1", asked)
+		}
+		b.Seen("alive", facts("running"))
+		synctest.Wait()
+		same(t, "confirmed while nothing answers", []string{"running"}, b.sender.got())
+		close(release)
+		time.Sleep(time.Minute)
+		if got := b.sender.got(); len(got) != 9 {
+			t.Errorf("confirmed in the end: %v, want every deletion judged", got)
+		}
+	})
+}
+
 func TestQueue_seenAgainIsNotGone(t *testing.T) {
 	t.Parallel()
 	bubble(t, Config{}, &fakeSender{}, func(t *testing.T, b *bench) {

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -11,6 +12,12 @@ import (
 	"github.com/envision/resiliency/pkg/resilience"
 	"github.com/envision/resiliency/services/event-streamer/internal/fact"
 )
+
+// errJudgesBusy says that as many deletions are being judged as may be; this one
+// is tried again after judgeAgain.
+var errJudgesBusy = errors.New("other deletions are being judged")
+
+const judgeAgain = 100 * time.Millisecond
 
 // Run sends facts until ctx ends, then what is left, for as long as
 // Config.Flush allows, and returns nil. A queue runs once.
@@ -77,6 +84,8 @@ func (q *Queue) serve(ctx context.Context, uid types.UID) {
 	case err == nil:
 		q.work.Forget(uid)
 	case ctx.Err() != nil: // the process ends; what is left was counted
+	case errors.Is(err, errJudgesBusy):
+		q.work.AddAfter(uid, judgeAgain)
 	case resilience.CategoryOf(err) == resilience.CategoryDependency:
 		// Sender.Wait holds all workers back until the dependency may be tried.
 		// A delay of its own would only keep this Job waiting longer.
@@ -154,6 +163,12 @@ func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error 
 }
 
 func (q *Queue) judge(ctx context.Context, uid types.UID, judge Judge, judgement int) error {
+	select {
+	case q.judging <- struct{}{}:
+		defer func() { <-q.judging }()
+	default:
+		return errJudgesBusy
+	}
 	q.attempt()
 	defer q.attempt()
 	facts, err := judge(ctx)
