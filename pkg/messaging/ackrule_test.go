@@ -178,6 +178,36 @@ func TestSubscriber_OtherErrorsNack(t *testing.T) {
 	}
 }
 
+func TestSubscriber_LastAttemptTellsWhy(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s := messaging.NewSubscriber(b.Client, b.publisher, b.config(),
+		func(context.Context, *resiliencyv1.JobEvent, messaging.Meta) error {
+			return resilience.Dependency("firestore", errors.New("commit refused"))
+		}, b.reg, b.logger())
+	if err := s.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run(t, s)
+	id := b.put(t, event("e-1"))
+	got := b.letter(t).GetAttributes()
+	for key, want := range map[string]string{
+		"dead_letter_category": "dependency", "dead_letter_dependency": "firestore", "dead_letter_reason": "commit refused",
+		"dead_letter_attempts": "5", "dead_letter_subscription": topology.SubscriptionJobEventsStatusUpdater,
+	} {
+		if got[key] != want {
+			t.Errorf("attribute %s = %q, want %q", key, got[key], want)
+		}
+	}
+	b.acked(t, id)
+	if n := b.received(t, "nacked"); n != 4 {
+		t.Errorf("%d counted as nacked, want 4", n)
+	}
+	if n := b.received(t, "dead_lettered"); n != 1 {
+		t.Errorf("%d counted as dead_lettered, want 1", n)
+	}
+}
+
 func TestSubscriber_Undecodable(t *testing.T) {
 	t.Parallel()
 	good, err := proto.Marshal(event("e-1"))

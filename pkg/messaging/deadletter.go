@@ -20,6 +20,8 @@ const (
 	AttributeDeadLetterReason = "dead_letter_reason"
 	// AttributeDeadLetterCategory is the resilience.Category of the error.
 	AttributeDeadLetterCategory = "dead_letter_category"
+	// AttributeDeadLetterDependency names what was down, for category dependency.
+	AttributeDeadLetterDependency = "dead_letter_dependency"
 	// AttributeDeadLetterSubscription is the ID of the subscription it died in.
 	AttributeDeadLetterSubscription = "dead_letter_subscription"
 	// AttributeDeadLetterMessageID is Pub/Sub's id of the message that died.
@@ -42,6 +44,16 @@ const (
 	AttributeForwardedPublishTime = "CloudPubSubDeadLetterSourceTopicPublishTime"
 )
 
+// AttributeReplayNumber counts, on a replayed message beside its replay_target,
+// the replays of its letter from 1: if it dies again, it tells of which.
+const AttributeReplayNumber = "replay_number"
+
+// Prefixes of the attributes that are added on the way to the dead letters.
+const (
+	deadLetterPrefix = "dead_letter_"
+	forwardedPrefix  = "CloudPubSubDeadLetterSource"
+)
+
 // schemaPrefix begins the attributes that Pub/Sub adds on delivery from a topic
 // with a schema. They are not the publisher's and may not be published.
 const schemaPrefix = "googclient_schema"
@@ -59,6 +71,9 @@ func (s *Subscriber) moveToDeadLetters(ctx context.Context, msg RawMessage, reas
 		AttributeDeadLetterSubscription: s.cfg.Subscription,
 		AttributeDeadLetterMessageID:    msg.MessageID,
 		AttributeDeadLetterPublishTime:  msg.PublishTime.UTC().Format(time.RFC3339Nano),
+	}
+	if name := resilience.DependencyOf(reason); name != "" {
+		ours[AttributeDeadLetterDependency] = Cut(name, MaxAttributeValue)
 	}
 	if msg.DeliveryAttempt > 0 {
 		ours[AttributeDeadLetterAttempts] = strconv.Itoa(msg.DeliveryAttempt)
@@ -79,7 +94,9 @@ func letterAttributes(original, ours map[string]string) map[string]string {
 	if all == nil {
 		all = map[string]string{}
 	}
-	maps.DeleteFunc(all, func(key, _ string) bool { return strings.HasPrefix(key, schemaPrefix) })
+	// What Pub/Sub adds when it forwards is then on none that we moved, so that a
+	// reader can tell the two, whatever the publisher had set.
+	maps.DeleteFunc(all, func(key, _ string) bool { return addedOnTheWay(key) })
 	maps.Copy(all, ours)
 	if len(all) <= MaxAttributes {
 		return all
@@ -95,9 +112,25 @@ func letterAttributes(original, ours map[string]string) map[string]string {
 	return all
 }
 
+func addedOnTheWay(key string) bool {
+	return strings.HasPrefix(key, deadLetterPrefix) || strings.HasPrefix(key, forwardedPrefix) || strings.HasPrefix(key, schemaPrefix)
+}
+
+// OriginalAttributes are the attributes of a dead letter that its publisher
+// set: without those that were added on its way to the dead letters or for its
+// replay. The argument stays as it is.
+func OriginalAttributes(letter map[string]string) map[string]string {
+	original := maps.Clone(letter)
+	maps.DeleteFunc(original, func(key, _ string) bool {
+		return addedOnTheWay(key) || key == topology.AttributeReplayTarget || key == AttributeReplayNumber
+	})
+	return original
+}
+
 func ofContract(key string) bool {
 	switch key {
-	case AttributeEventID, AttributeJobID, AttributeCorrelationID, AttributeType, topology.AttributeReplayTarget:
+	case AttributeEventID, AttributeJobID, AttributeCorrelationID, AttributeType,
+		topology.AttributeReplayTarget, AttributeReplayNumber:
 		return true
 	default:
 		return false

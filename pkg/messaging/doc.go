@@ -5,8 +5,9 @@
 // The rule: a handler that returns nil has the message acked. A permanent
 // error (pkg/resilience) publishes it to the dead letters with the reason and
 // then acks it; if that publish fails it is nacked. Any other error, and a
-// panic, nacks it: Pub/Sub delivers it again, later and later, and forwards it
-// to the dead letters after the last attempt. What does not decode is permanent
+// panic, nacks it: Pub/Sub delivers it again, later and later. After the last
+// attempt it goes to the dead letters: moved by us with the reason or, where that
+// was not to be (a process that died), forwarded by Pub/Sub without one. What does not decode is permanent
 // at once. While a dependency is down (Gate), messages wait in hand with their
 // lease extended and are not nacked.
 //

@@ -73,6 +73,11 @@ func failed(err error) *Result {
 	return r
 }
 
+// Missing reports whether err comes from a topic or subscription that does not
+// exist. It is an outage to who works through a subscription, for it is being
+// provisioned anew; a person who asks for one publish wants to know.
+func Missing(err error) bool { return status.Code(err) == codes.NotFound }
+
 // outage names Pub/Sub as what is down. A missing topic or subscription is an
 // outage too: it is being provisioned anew, and nothing that we send is at fault.
 func outage(err error) error {

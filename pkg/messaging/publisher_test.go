@@ -157,6 +157,9 @@ func TestPublisher_MissingTopicIsAnOutage(t *testing.T) {
 	if resilience.CategoryOf(err) != resilience.CategoryDependency || resilience.DependencyOf(err) != "pubsub" {
 		t.Errorf("Publish = %v", err)
 	}
+	if !messaging.Missing(err) || messaging.Missing(nil) {
+		t.Errorf("not known as missing: %v", err)
+	}
 	if got := b.publisher.Ready(t.Context()); !errors.Is(got, err) {
 		t.Errorf("Ready = %v", got)
 	}

@@ -19,6 +19,7 @@ func TestLetterAttributes(t *testing.T) {
 	ours := map[string]string{"dead_letter_reason": "new"}
 	original := map[string]string{
 		"job_id": "j", "dead_letter_reason": "forged", "googclient_schemaencoding": "BINARY", "x": "y",
+		"dead_letter_dependency": "forged", "CloudPubSubDeadLetterSourceSubscription": "forged",
 	}
 	before := maps.Clone(original)
 	want := map[string]string{"job_id": "j", "dead_letter_reason": "new", "x": "y"}
@@ -30,6 +31,17 @@ func TestLetterAttributes(t *testing.T) {
 	}
 	if diff := cmp.Diff(ours, letterAttributes(nil, ours)); diff != "" {
 		t.Errorf("without attributes (-want +got):\n%s", diff)
+	}
+}
+
+func TestOriginalAttributes(t *testing.T) {
+	t.Parallel()
+	letter := map[string]string{
+		"job_id": "j", "x": "y", "replay_target": "s", "replay_number": "2", "googclient_schemaname": "n",
+		"dead_letter_reason": "r", "CloudPubSubDeadLetterSourceDeliveryCount": "5",
+	}
+	if diff := cmp.Diff(map[string]string{"job_id": "j", "x": "y"}, OriginalAttributes(letter)); diff != "" || len(letter) != 7 {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

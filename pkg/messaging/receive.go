@@ -57,7 +57,7 @@ func (s *Subscriber) judge(pulled context.Context, run *session, msg RawMessage)
 	if err == nil {
 		return verdict{OutcomeAcked, nil}
 	}
-	if s.deadLetters == nil || !resilience.IsPermanent(err) {
+	if s.deadLetters == nil || !resilience.IsPermanent(err) && !s.spent(pulled, &msg) {
 		return verdict{OutcomeNacked, err}
 	}
 	ctx, cancel := s.workContext(pulled, run)
@@ -69,6 +69,14 @@ func (s *Subscriber) judge(pulled context.Context, run *session, msg RawMessage)
 		return verdict{OutcomeUndecodable, err}
 	}
 	return verdict{OutcomeDeadLettered, err}
+}
+
+// spent reports whether this was the message's last attempt: nacked now, Pub/Sub
+// would forward it without a reason. What is given back because the pull ended
+// is not judged.
+func (s *Subscriber) spent(pulled context.Context, msg *RawMessage) bool {
+	most := int(s.maxAttempts.Load())
+	return most > 0 && msg.DeliveryAttempt >= most && pulled.Err() == nil
 }
 
 // handle decodes the message and works on it until there is a result to judge.

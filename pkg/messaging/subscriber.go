@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
@@ -103,6 +104,10 @@ type Subscriber struct {
 	metrics      *subscriberMetrics
 	log          zerolog.Logger
 
+	// maxAttempts is how often Pub/Sub delivers a message before it forwards it;
+	// 0 while Check has not found that out.
+	maxAttempts atomic.Int32
+
 	mu        sync.Mutex
 	pulling   time.Time // since when; zero while not
 	lastError error     // why the last pull ended; nil once it is known to work
@@ -158,10 +163,15 @@ func (s *Subscriber) Ready(context.Context) error {
 }
 
 // Check asks Pub/Sub for the subscription, for a check at start-up. A process
-// that may not read its settings passes: Pub/Sub answered.
+// that may not read its settings passes: Pub/Sub answered. From then on a message
+// that fails at its last attempt is moved to the dead letters with the reason,
+// which Pub/Sub could not tell when it forwards it.
 func (s *Subscriber) Check(ctx context.Context) error {
 	name := topology.SubscriptionName(s.client.Project(), s.cfg.Subscription)
-	_, err := s.client.SubscriptionAdminClient.GetSubscription(ctx, &pubsubpb.GetSubscriptionRequest{Subscription: name})
+	found, err := s.client.SubscriptionAdminClient.GetSubscription(ctx, &pubsubpb.GetSubscriptionRequest{Subscription: name})
+	if err == nil {
+		s.maxAttempts.Store(found.GetDeadLetterPolicy().GetMaxDeliveryAttempts())
+	}
 	return exists("subscription "+name, err)
 }
 
