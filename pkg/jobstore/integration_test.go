@@ -278,6 +278,9 @@ func TestEmulator_BeatPingAndDelete(t *testing.T) {
 	if err != nil || snap.Data()["at"] != epoch {
 		t.Errorf("heartbeat %v, error %v", snap.Data(), err)
 	}
+	if all, err := s.Heartbeats(t.Context(), "status-updater"); err != nil || len(all) != 1 || !all[0].At.Equal(epoch) {
+		t.Errorf("heartbeats %v, error %v", all, err)
+	}
 	if _, err := s.Apply(t.Context(), claims("j")[0]); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -145,7 +146,8 @@ func (m *memory) list(ctx context.Context, collection, after string, limit int) 
 	}
 	var out []document
 	for _, key := range slices.Sorted(maps.Keys(m.docs)) {
-		if key > collection+"/"+after && len(key) > len(collection) && key[:len(collection)+1] == collection+"/" && len(out) < limit {
+		id, in := strings.CutPrefix(key, collection+"/")
+		if in && !strings.Contains(id, "/") && id > after && len(out) < limit {
 			out = append(out, m.docs[key])
 		}
 	}
@@ -213,7 +215,7 @@ func setPath(fields map[string]any, path []string, value any) {
 // another one: what is stored must be what is read.
 func clone(value any) any {
 	switch v := value.(type) {
-	case nil, bool, int64, string, []byte:
+	case nil, bool, int64, float64, string, []byte:
 		return v
 	case time.Time:
 		if v.Location() != time.UTC || v.Nanosecond()%1000 != 0 {

@@ -139,20 +139,33 @@ func TestBeat(t *testing.T) {
 	t.Parallel()
 	db := newMemory()
 	s := testStore(db)
-	h := Heartbeat{Service: "status-updater", Instance: "pod-1", Version: "v1", At: epoch, InHand: 2}
-	if err := s.Beat(t.Context(), h); err != nil {
-		t.Fatal(err)
+	one := Heartbeat{
+		Service: "status-updater", Instance: "pod-1", Version: "v1", At: epoch, Every: 30 * time.Second,
+		InHand: 2, BacklogAge: 1500 * time.Millisecond, Receiving: true,
 	}
-	want := map[string]any{"instance": "pod-1", "version": "v1", "at": epoch, "progress_at": nil, "in_hand": int64(2)}
+	two := Heartbeat{Service: "status-updater", Instance: "pod-2", Version: "v1", At: epoch, ProgressAt: epoch}
+	for _, h := range []Heartbeat{one, two} {
+		if err := s.Beat(t.Context(), h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]any{
+		"instance": "pod-2", "version": "v1", "at": epoch, "every_seconds": 0.0, "progress_at": epoch, "in_hand": int64(0),
+		"backlog_age_seconds": 0.0, "receiving": false, "expire_at": epoch.Add(24 * time.Hour),
+	}
 	if diff := cmp.Diff(want, db.docs["heartbeats/status-updater"].fields); diff != "" {
-		t.Errorf("heartbeat (-want +got):\n%s", diff)
+		t.Errorf("the last heartbeat (-want +got):\n%s", diff)
 	}
-	h.ProgressAt = epoch
-	if err := s.Beat(t.Context(), h); err != nil {
-		t.Fatal(err)
+	got, err := s.Heartbeats(t.Context(), "status-updater")
+	if diff := cmp.Diff([]Heartbeat{one, two}, got); diff != "" || err != nil {
+		t.Errorf("error %v, heartbeats (-want +got):\n%s", err, diff)
 	}
-	if got := db.docs["heartbeats/status-updater"].fields["progress_at"]; got != epoch {
-		t.Errorf("progress_at is %v", got)
+	if got, err := s.Heartbeats(t.Context(), "another"); len(got) > 0 || err != nil {
+		t.Errorf("heartbeats of another service: %v, error %v", got, err)
+	}
+	db.docs["heartbeats/status-updater/instances/pod-1"].fields["in_hand"] = "many"
+	if _, err := s.Heartbeats(t.Context(), "status-updater"); err == nil || !strings.Contains(err.Error(), "pod-1") {
+		t.Errorf("a heartbeat of another form: %v", err)
 	}
 }
 

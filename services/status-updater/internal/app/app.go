@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -93,7 +94,8 @@ func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, er
 		relay.Config{SweepEvery: cfg.SweepEvery, Drain: budget.relay}, rt.Registry, rt.Log)
 	p.progress = &progress{now: time.Now, waiting: p.breaker.Broken}
 	p.heart = &heart{
-		to: p.store, every: cfg.HeartbeatEvery, instance: instance, version: rt.Version, progress: p.progress, log: rt.Log,
+		to: p.store, every: cfg.HeartbeatEvery, instance: instance, version: rt.Version, progress: p.progress,
+		receiving: p.receiving, log: rt.Log,
 	}
 	// Both sources have one handler, one merge and one gate.
 	handler, err := p.handler(rt, cfg)
@@ -118,6 +120,11 @@ func (p *parts) handler(rt *service.Runtime, cfg *Config) (*consume.Handler, err
 		Records: p.store, Breaker: p.breaker, Outbox: p.relay, Phases: p.publisher, Sources: p.sources,
 		EventGrace: eventGrace, Trust: cfg.trust(), Metrics: consume.NewMetrics(rt.Registry), Now: time.Now, Log: rt.Log,
 	}), nil
+}
+
+// receiving is an error while a subscription is not being pulled.
+func (p *parts) receiving(ctx context.Context) error {
+	return errors.Join(p.events.Ready(ctx), p.entries.Ready(ctx))
 }
 
 // require makes the process end with a plain sentence when it could not work.

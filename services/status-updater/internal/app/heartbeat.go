@@ -22,14 +22,16 @@ type heart struct {
 	instance string
 	version  string
 	progress *progress
-	log      zerolog.Logger
+	// receiving is nil while every subscription is being pulled.
+	receiving func(ctx context.Context) error
+	log       zerolog.Logger
 }
 
 func (h *heart) run(ctx context.Context) error {
 	ticker := time.NewTicker(h.every)
 	defer ticker.Stop()
 	for {
-		if err := h.to.Beat(ctx, h.beat()); err != nil && ctx.Err() == nil {
+		if err := h.to.Beat(ctx, h.beat(ctx)); err != nil && ctx.Err() == nil {
 			h.log.Warn().Err(err).Msg("heartbeat not written")
 		}
 		select {
@@ -40,9 +42,10 @@ func (h *heart) run(ctx context.Context) error {
 	}
 }
 
-func (h *heart) beat() jobstore.Heartbeat {
+func (h *heart) beat(ctx context.Context) jobstore.Heartbeat {
 	return jobstore.Heartbeat{
-		Service: serviceName, Instance: h.instance, Version: h.version, At: h.progress.now(),
+		Service: serviceName, Instance: h.instance, Version: h.version, At: h.progress.now(), Every: h.every,
 		ProgressAt: h.progress.lastDone(), InHand: h.progress.inHand.Load(),
+		BacklogAge: h.progress.backlogAge(), Receiving: h.receiving(ctx) == nil,
 	}
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,23 +29,35 @@ type progress struct {
 	moved atomic.Int64
 	// done is when a message was last handled well; 0 before the first.
 	done atomic.Int64
+
+	mu sync.Mutex
+	// open counts the messages in hand by their time of publication; oldest is
+	// the age at which the oldest was finished since backlogAge was asked last.
+	// Only first deliveries count: the third attempt of a message that nobody can
+	// handle is late, but no sign of a backlog.
+	open   map[time.Time]int
+	oldest time.Duration
 }
 
 // track wraps a handler of messages.
 func track[M proto.Message](p *progress, next messaging.Handler[M]) messaging.Handler[M] {
 	return func(ctx context.Context, msg M, meta messaging.Meta) error {
-		return p.during(func() error { return next(ctx, msg, meta) })
+		return p.during(&meta, func() error { return next(ctx, msg, meta) })
 	}
 }
 
 // trackRaw wraps a handler of messages of any form.
 func trackRaw(p *progress, next messaging.RawHandler) messaging.RawHandler {
 	return func(ctx context.Context, msg messaging.RawMessage) error {
-		return p.during(func() error { return next(ctx, msg) })
+		return p.during(&msg.Meta, func() error { return next(ctx, msg) })
 	}
 }
 
-func (p *progress) during(work func() error) error {
+func (p *progress) during(meta *messaging.Meta, work func() error) error {
+	if meta.DeliveryAttempt <= 1 {
+		p.begin(meta.PublishTime)
+		defer p.end(meta.PublishTime)
+	}
 	if p.inHand.Add(1) == 1 {
 		p.moved.Store(p.now().UnixNano())
 	}
@@ -57,6 +70,37 @@ func (p *progress) during(work func() error) error {
 		p.done.Store(p.now().UnixNano())
 	}
 	return err
+}
+
+func (p *progress) begin(published time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open == nil {
+		p.open = map[time.Time]int{}
+	}
+	p.open[published]++
+}
+
+func (p *progress) end(published time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open[published]--; p.open[published] == 0 {
+		delete(p.open, published)
+	}
+	p.oldest = max(p.oldest, p.now().Sub(published))
+}
+
+// backlogAge is the age of the oldest message that was in hand since it was
+// asked last, as far as this process can know: 0 when there was none.
+func (p *progress) backlogAge() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	age := p.oldest
+	p.oldest = 0
+	for published := range p.open {
+		age = max(age, p.now().Sub(published))
+	}
+	return age
 }
 
 // live is an error when messages are in hand and none has been finished for too long.

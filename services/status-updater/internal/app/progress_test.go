@@ -56,6 +56,41 @@ func TestProgress_StuckOnlyWithWorkInHand(t *testing.T) {
 	})
 }
 
+func TestProgress_backlogAge(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &progress{now: time.Now, waiting: func() bool { return false }}
+		begin := time.Now()
+		release := make(chan error)
+		handle := track(p, func(context.Context, *resiliencyv1.JobEvent, messaging.Meta) error { return <-release })
+		ended := make(chan error)
+		take := func(published time.Time, attempt int) {
+			go func() {
+				ended <- handle(t.Context(), nil, messaging.Meta{PublishTime: published, DeliveryAttempt: attempt})
+			}()
+			synctest.Wait()
+		}
+		want := func(what string, age time.Duration) {
+			t.Helper()
+			if got := p.backlogAge(); got != age {
+				t.Errorf("%s: %s, want %s", what, got, age)
+			}
+		}
+		want("nothing in hand", 0)
+		take(begin.Add(-time.Minute), 1)
+		take(begin.Add(-time.Hour), 3)
+		elapse(10 * time.Second)
+		want("a first delivery, beside a message that fails again and again", 70*time.Second)
+		for range 2 {
+			release <- nil
+			<-ended
+		}
+		elapse(10 * time.Second)
+		want("finished since", 70*time.Second)
+		want("nothing since", 0)
+	})
+}
+
 type beats struct {
 	got []jobstore.Heartbeat
 	err error
@@ -73,6 +108,7 @@ func TestHeart_BeatsAtOnceAndThroughErrors(t *testing.T) {
 		h := &heart{
 			to: b, every: 30 * time.Second, instance: "i", version: "v",
 			progress: &progress{now: time.Now}, log: zerolog.Nop(),
+			receiving: func(context.Context) error { return nil },
 		}
 		begin := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute+time.Second)
@@ -84,6 +120,7 @@ func TestHeart_BeatsAtOnceAndThroughErrors(t *testing.T) {
 		for i := range 3 {
 			want = append(want, jobstore.Heartbeat{
 				Service: "status-updater", Instance: "i", Version: "v", At: begin.Add(time.Duration(i) * 30 * time.Second),
+				Every: 30 * time.Second, Receiving: true,
 			})
 		}
 		if diff := cmp.Diff(want, b.got); diff != "" {
