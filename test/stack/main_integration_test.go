@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -28,7 +29,12 @@ const (
 var shared *stack.Stack
 
 func TestMain(m *testing.M) {
-	if mode := os.Getenv(serviceVar); mode != "" {
+	mode := os.Getenv(serviceVar)
+	switch filepath.Base(os.Args[0]) {
+	case "status-updater", "event-streamer": // see programs
+		mode = "good"
+	}
+	if mode != "" {
 		os.Exit(playService(mode))
 	}
 	code, err := run(m)

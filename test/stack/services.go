@@ -1,30 +1,38 @@
 package stack
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
+
+// WitnessName is the log witness's, here and as a Deployment and a container in
+// the manifests.
+const WitnessName = "event-streamer-witness"
 
 // Services is the table of the product's services as one machine runs them;
 // binDir holds their programs (.run/bin, or .run/bin-race with race detector).
-// A service that is added to the product is one row here.
+// A service that is added to the product is one row here; its program is that
+// of its name unless the row says another.
 func Services(binDir string) []ServiceSpec {
 	table := []ServiceSpec{
 		{Name: "status-updater"},
 		{Name: "event-streamer"},
+		{Name: WitnessName, Binary: "event-streamer", Env: []string{"PUBLISH=log"}},
 	}
 	for i := range table {
-		table[i].Binary = filepath.Join(binDir, table[i].Name)
+		table[i].Binary = filepath.Join(binDir, cmp.Or(table[i].Binary, table[i].Name))
 	}
 	return table
 }
 
-// CheckBinaries names every service whose program is missing.
+// CheckBinaries names every program that is missing.
 func CheckBinaries(specs []ServiceSpec) error {
 	var missing []string
 	for _, spec := range specs {
-		if _, err := os.Stat(spec.Binary); err != nil {
+		if _, err := os.Stat(spec.Binary); err != nil && !slices.Contains(missing, spec.Binary) {
 			missing = append(missing, spec.Binary)
 		}
 	}

@@ -23,7 +23,7 @@ const serviceVar = "STACK_TEST_SERVICE"
 
 // playService is a service that is ready at once and ends on SIGTERM with 0;
 // mode "race" reports a race first, "refuse" ends with 2 at once, "stubborn"
-// ends with 1.
+// ends with 1. As the log witness it prints a line.
 func playService(mode string) int {
 	if mode == "refuse" {
 		fmt.Println("configuration: CLUSTER is missing")
@@ -31,6 +31,9 @@ func playService(mode string) int {
 	}
 	if mode == "race" {
 		fmt.Println("WARNING: DATA RACE")
+	}
+	if os.Getenv("PUBLISH") == "log" {
+		fmt.Println(`{"message":"witnessed","job_event":{"job_id":"j"}}`)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

@@ -156,7 +156,8 @@ func TestStart_says_what_is_missing(t *testing.T) {
 	if _, err := Start(t.Context(), Options{}); err == nil {
 		t.Error("a stack started without options")
 	}
-	if err := CheckBinaries(Services(dir)); err == nil || !strings.Contains(err.Error(), "make build") {
+	err = CheckBinaries(Services(dir))
+	if err == nil || !strings.Contains(err.Error(), "make build") || strings.Count(err.Error(), "event-streamer") != 1 {
 		t.Errorf("missing services: %v", err)
 	}
 }
