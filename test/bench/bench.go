@@ -53,6 +53,8 @@ type Options struct {
 	Dir string
 	// ToolsDir holds the control plane's programs, BinDir the services'.
 	ToolsDir, BinDir string
+	// FilterFile is the path of logsink.FilterFile from here.
+	FilterFile string
 	// Only names what to measure; empty means everything.
 	Only []string
 	// Out takes the progress and the table.
@@ -78,6 +80,9 @@ func measures(o Options) []measure {
 		}},
 		{"latency", func(ctx context.Context, s *stack.Stack, r *Report) error {
 			return measureLatency(ctx, s, o.BinDir, r, o.Out)
+		}},
+		{"operations", func(ctx context.Context, s *stack.Stack, r *Report) error {
+			return measureOperations(ctx, s, o, r)
 		}},
 		// Last, because what it creates stays in the cluster.
 		{"streamer", func(ctx context.Context, s *stack.Stack, r *Report) error {

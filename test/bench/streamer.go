@@ -5,15 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 
 	"github.com/envision/resiliency/test/stack"
 )
@@ -44,7 +40,7 @@ func measureStreamer(ctx context.Context, s *stack.Stack, bin string, r *Report,
 	if err != nil {
 		return err
 	}
-	if err := awaitPublished(ctx, process.AdminURL()); err != nil {
+	if err := awaitPublished(ctx, process); err != nil {
 		return err
 	}
 	peak, cpu, err := usage(process.PID())
@@ -58,10 +54,10 @@ func measureStreamer(ctx context.Context, s *stack.Stack, bin string, r *Report,
 
 // awaitPublished waits until the end of each Job is confirmed and nothing is
 // pending.
-func awaitPublished(ctx context.Context, admin string) error {
+func awaitPublished(ctx context.Context, process *stack.Process) error {
 	deadline := time.Now().Add(streamerPatience)
 	for {
-		published, pending, err := streamerCounts(ctx, admin)
+		published, pending, err := streamerCounts(ctx, process)
 		if err != nil {
 			return err
 		}
@@ -79,20 +75,10 @@ func awaitPublished(ctx context.Context, admin string) error {
 	}
 }
 
-func streamerCounts(ctx context.Context, admin string) (published, pending float64, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, admin+"/metrics", nil)
+func streamerCounts(ctx context.Context, process *stack.Process) (published, pending float64, err error) {
+	families, err := process.Metrics(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("ask for metrics: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, 0, fmt.Errorf("ask for metrics: %w", err)
-	}
-	defer func() { err = errors.Join(err, resp.Body.Close()) }()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(resp.Body)
-	if err != nil {
-		return 0, 0, fmt.Errorf("read metrics: %w", err)
+		return 0, 0, err
 	}
 	for _, m := range families["event_streamer_events_published_total"].GetMetric() {
 		for _, label := range m.GetLabel() {

@@ -26,6 +26,8 @@ type Options struct {
 	Dir string
 	// ToolsDir holds the control plane's programs, BinDir the services'.
 	ToolsDir, BinDir string
+	// FilterFile is the path of logsink.FilterFile from here.
+	FilterFile string
 	// Jobs is how many Jobs are run; 200 is the full demo.
 	Jobs int
 	// Out takes the progress and the table.
@@ -55,7 +57,8 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := p.StartServices(ctx, stack.Services(o.BinDir)...); err != nil {
+	sink, err := p.StartProduct(ctx, o.BinDir, o.FilterFile)
+	if err != nil {
 		return err
 	}
 	client, err := p.Firestore(ctx)
@@ -66,6 +69,9 @@ func Run(ctx context.Context, o Options) (err error) {
 
 	report, err := play(ctx, s, p, client, o)
 	if err != nil {
+		return err
+	}
+	if report.Sources, err = sources(ctx, s, p, sink); err != nil {
 		return err
 	}
 	report.Seconds = time.Since(begun).Seconds()

@@ -95,6 +95,7 @@ func TestReport(t *testing.T) {
 	if r.Right() {
 		t.Error("a wrong and a lost job are right")
 	}
+	r.Sources = []SourceReport{{Source: "event_streamer", First: 5, Again: 1}}
 	path := filepath.Join(t.TempDir(), "new", "report.json")
 	if err := r.Write(path); err != nil {
 		t.Fatal(err)
@@ -113,6 +114,7 @@ func TestReport(t *testing.T) {
 			map[string]any{"name": "a", "jobs": 1.0, "expected": "SUCCEEDED", "correct": 1.0},
 			map[string]any{"name": "b", "jobs": 2.0, "expected": "FAILED", "correct": 0.0},
 		},
+		"sources": []any{map[string]any{"source": "event_streamer", "first": 5.0, "again": 1.0}},
 		"problems": []any{
 			map[string]any{"job_id": "b-1", "verdict": "wrong", "problem": "because"},
 			map[string]any{"job_id": "b-2", "verdict": "lost", "problem": "no record"},
@@ -123,7 +125,7 @@ func TestReport(t *testing.T) {
 	}
 	var out strings.Builder
 	r.Print(&out)
-	for _, s := range []string{"3 jobs: 1 correct, 1 wrong, 1 lost", "wrong b-1: because", "lost b-2: no record"} {
+	for _, s := range []string{"3 jobs: 1 correct, 1 wrong, 1 lost", "wrong b-1: because", "lost b-2: no record", "event_streamer"} {
 		if !strings.Contains(out.String(), s) {
 			t.Errorf("the table lacks %q:\n%s", s, out.String())
 		}

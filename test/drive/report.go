@@ -22,6 +22,8 @@ type Report struct {
 	// Seconds is how long the whole run took; the caller sets it.
 	Seconds   float64          `json:"seconds"`
 	Scenarios []ScenarioReport `json:"scenarios"`
+	// Sources is who told of the facts, where there are several; the caller sets it.
+	Sources []SourceReport `json:"sources,omitempty"`
 	// Problems names the jobs that are not correct, the first hundred.
 	Problems []Problem `json:"problems,omitempty"`
 }
@@ -32,6 +34,15 @@ type ScenarioReport struct {
 	Jobs     int    `json:"jobs"`
 	Expected string `json:"expected"`
 	Correct  int    `json:"correct"`
+}
+
+// SourceReport is what one source told status-updater.
+type SourceReport struct {
+	Source string `json:"source"`
+	// First counts the facts that it was the first to bring.
+	First int `json:"first"`
+	// Again counts those that the record knew already.
+	Again int `json:"again"`
 }
 
 // Problem is one job that is not correct.
@@ -109,6 +120,7 @@ func (r *Report) Print(w io.Writer) {
 	}
 	t.AppendFooter(table.Row{"all", r.Jobs, "", r.Correct})
 	t.Render()
+	r.printSources(w)
 	for i, p := range r.Problems {
 		if i == 10 {
 			fmt.Fprintf(w, "… and %d more in the report\n", len(r.Problems)-i)
@@ -117,4 +129,18 @@ func (r *Report) Print(w io.Writer) {
 		fmt.Fprintf(w, "%s %s: %s\n", p.Verdict, p.JobID, p.Problem)
 	}
 	fmt.Fprintf(w, "%s, in %.0f s\n", r.Summary(), r.Seconds)
+}
+
+func (r *Report) printSources(w io.Writer) {
+	if len(r.Sources) == 0 {
+		return
+	}
+	t := table.NewWriter()
+	t.SetOutputMirror(w)
+	t.SetStyle(table.StyleLight)
+	t.AppendHeader(table.Row{"Source of facts", "Told first", "Told again"})
+	for _, s := range r.Sources {
+		t.AppendRow(table.Row{s.Source, s.First, s.Again})
+	}
+	t.Render()
 }

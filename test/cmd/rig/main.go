@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/envision/resiliency/test/stack/logsink"
 )
 
 // cli is the command line. Each command lives in a file of its own.
@@ -31,9 +33,10 @@ type cli struct {
 
 // places are the folders that most commands need.
 type places struct {
-	Dir   string `default:".run" help:"Run directory: logs, pids, env."`
-	Tools string `default:".tools/bin" help:"Programs that make tools built."`
-	Bin   string `default:".run/bin" help:"Service programs that make build built."`
+	Dir    string `default:".run" help:"Run directory: logs, pids, env."`
+	Tools  string `default:".tools/bin" help:"Programs that make tools built."`
+	Bin    string `default:".run/bin" help:"Service programs that make build built."`
+	Filter string `default:"${filter}" help:"Filter of the log sink."`
 }
 
 func main() {
@@ -42,7 +45,7 @@ func main() {
 	var commands cli
 	parser := kong.Must(&commands, kong.Name("rig"),
 		kong.Description("Runs the whole system on this machine."), kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)))
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Vars{"filter": logsink.FilterFile})
 	command, err := parser.Parse(os.Args[1:])
 	parser.FatalIfErrorf(err)
 	if err := command.Run(); err != nil {

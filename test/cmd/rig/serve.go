@@ -28,7 +28,7 @@ func (c *serveCmd) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := project.StartServices(ctx, stack.Services(c.Bin)...); err != nil {
+	if _, err := project.StartProduct(ctx, c.Bin, c.Filter); err != nil {
 		return err
 	}
 	control, err := project.StartControl()

@@ -86,7 +86,8 @@ func (c *upCmd) launch() (*background, error) {
 		return nil, fmt.Errorf("create log: %w", err)
 	}
 	defer func() { _ = log.Close() }() // the child has its own descriptor
-	cmd := exec.Command(self, "serve", "--dir", c.Dir, "--tools", c.Tools, "--bin", c.Bin, "--nodes", fmt.Sprint(c.Nodes))
+	cmd := exec.Command(self, "serve", "--dir", c.Dir, "--tools", c.Tools, "--bin", c.Bin,
+		"--filter", c.Filter, "--nodes", fmt.Sprint(c.Nodes))
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // outlives this terminal
 	if err := cmd.Start(); err != nil {
