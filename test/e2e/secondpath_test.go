@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -138,7 +139,7 @@ func TestEventsAlone(t *testing.T) { //nolint:paralleltest // see above
 func (s *system) expectKeptEnds(d *drive.Driver, sink *stack.LogSink) {
 	s.t.Helper()
 	kept := s.settledEvents(sink)
-	s.t.Logf("the control plane kept the Event of %d of %d ends", len(kept), d.Jobs())
+	s.t.Attr("events_kept", fmt.Sprintf("%d of %d ends", len(kept), d.Jobs()))
 	facts := d.Truth().Facts()
 	for name := range kept {
 		s.awaitState(name, facts[name].State)

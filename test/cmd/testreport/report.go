@@ -26,6 +26,8 @@ type event struct {
 	Package string
 	Test    string
 	Output  string
+	// Key and Value are those of t.Attr.
+	Key, Value string
 }
 
 // run is what one file tells.
@@ -38,6 +40,9 @@ type run struct {
 	// broken packages failed outside any test: they did not build, or their
 	// TestMain gave up.
 	broken []string
+	// figures are what tests found out, told by t.Attr: a passing test's log is
+	// not shown.
+	figures []string
 }
 
 // readFolder reads all runs, by name.
@@ -117,6 +122,9 @@ func (r *run) add(e event, failedIn map[string]bool) {
 	case "skip":
 		r.skipped++
 		return
+	case "attr":
+		r.figures = append(r.figures, fmt.Sprintf("%s: %s %s", e.Test, e.Key, e.Value))
+		return
 	default:
 		return
 	}
@@ -137,6 +145,9 @@ func report(out io.Writer, runs []run) bool {
 	for _, r := range runs {
 		_, _ = fmt.Fprintf(out, "  %-*s  %4d tests, with subtests %4d passed, %d failed, %d skipped\n",
 			width, r.name, r.top, r.passed, r.failed, r.skipped)
+		for _, f := range r.figures {
+			_, _ = fmt.Fprintln(out, "    "+f)
+		}
 		for _, p := range r.broken {
 			complaints = append(complaints, p+" failed outside its tests")
 		}

@@ -13,6 +13,7 @@ const green = `{"Action":"start","Package":"p"}
 {"Action":"run","Package":"p","Test":"TestA"}
 {"Action":"pass","Package":"p","Test":"TestA/sub"}
 {"Action":"pass","Package":"p","Test":"TestA"}
+{"Action":"attr","Package":"p","Test":"TestB","Key":"events_kept","Value":"58 of 60"}
 {"Action":"pass","Package":"p","Test":"TestB"}
 {"Action":"skip","Package":"p","Test":"TestC"}
 {"Action":"pass","Package":"p"}
@@ -28,7 +29,10 @@ func TestReport(t *testing.T) {
 	}{
 		{
 			name: "green", files: map[string]string{"integration.json": green, "unit-pkg.json": green}, ok: true,
-			want: []string{"2 integration tests ran; API server version: v1.36.3\n", "\n6 passed, 0 failed, 2 skipped\n"},
+			want: []string{
+				"2 integration tests ran; API server version: v1.36.3\n", "TestB: events_kept 58 of 60\n",
+				"\n6 passed, 0 failed, 2 skipped\n",
+			},
 		},
 		{
 			name: "failed_test", want: []string{"\n3 passed, 1 failed, 1 skipped\n"},
