@@ -17,7 +17,7 @@ import (
 
 const assetPrefix = "/static/"
 
-//go:embed static templates
+//go:embed static/* templates/*.html
 var embedded embed.FS
 
 // Assets are static files under names that hold a hash of their content: they

@@ -38,7 +38,7 @@ type View struct {
 
 // NewPages parses every *.html at the top of files as a page: it defines
 // "content" and may define "head". Files that begin with "_" hold parts that all
-// pages can use.
+// pages can use; go:embed takes them only by pattern, not with their folder.
 func NewPages(product string, nav []Link, assets *Assets, files fs.FS) (*Pages, error) {
 	layout, err := template.New("layout").Funcs(funcs(assets)).ParseFS(embedded, "templates/*.html")
 	if err != nil {

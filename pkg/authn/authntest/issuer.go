@@ -31,7 +31,7 @@ const (
 // Claims are the claims of a token.
 type Claims map[string]any
 
-// Issuer has one ES256 key, "iap-1", and one RS256 key, "oidc-1".
+// Issuer has one ES256 key, "iap-1", and one RS256 key, "oidc-1", made when it first signs.
 type Issuer struct {
 	// URL is where the keys are served.
 	URL string
@@ -48,11 +48,6 @@ func New(t testing.TB) *Issuer {
 	t.Helper()
 	i := &Issuer{keys: map[string]jose.SigningKey{}}
 	i.AddES256(t, "iap-1")
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i.keys["oidc-1"] = jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: "oidc-1"}}
 	server := httptest.NewServer(http.HandlerFunc(i.serve))
 	t.Cleanup(server.Close)
 	i.URL = server.URL + "/keys"
@@ -69,6 +64,16 @@ func (i *Issuer) AddES256(t testing.TB, kid string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.keys[kid] = jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: kid}}
+}
+
+// newRS256 takes a second or two, so it is done only when it is needed.
+func newRS256(t testing.TB, kid string) jose.SigningKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: kid}}
 }
 
 // Public returns the public part of a key.
@@ -107,7 +112,11 @@ func (i *Issuer) serve(w http.ResponseWriter, _ *http.Request) {
 func (i *Issuer) Sign(t testing.TB, kid string, c Claims) string {
 	t.Helper()
 	i.mu.Lock()
-	key := i.keys[kid]
+	key, ok := i.keys[kid]
+	if !ok && kid == "oidc-1" {
+		key = newRS256(t, kid)
+		i.keys[kid] = key
+	}
 	i.mu.Unlock()
 	return Sign(t, key, c)
 }
