@@ -89,12 +89,14 @@ func (d *Driver) Check(ctx context.Context, client *firestore.Client) (*Report, 
 func (d *Driver) Settle(ctx context.Context, client *firestore.Client, patience time.Duration) (*Report, error) {
 	deadline := time.Now().Add(patience)
 	for {
+		begun := time.Now()
 		report, err := d.Check(ctx, client)
 		if err != nil || report.Right() || time.Now().After(deadline) {
 			return report, err
 		}
 		select {
-		case <-time.After(250 * time.Millisecond):
+		// To read thousands of records takes the emulator time that the services need.
+		case <-time.After(max(250*time.Millisecond, 4*time.Since(begun))):
 		case <-ctx.Done():
 			return report, fmt.Errorf("wait for the records: %w", context.Cause(ctx))
 		}

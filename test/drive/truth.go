@@ -30,16 +30,18 @@ type Fact struct {
 
 // Truth watches the Jobs of one namespace with a watch of its own.
 type Truth struct {
-	mu      sync.Mutex
-	facts   map[string]Fact
-	changed chan struct{}
+	mu    sync.Mutex
+	facts map[string]Fact
+	// changed is closed at the next change of a Job that somebody waits for: one
+	// for each, since thousands wait at once.
+	changed map[string]chan struct{}
 	stop    func()
 }
 
 // Watch begins to watch a namespace. It returns once the first list is in.
 func Watch(ctx context.Context, client kubernetes.Interface, namespace string) (*Truth, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	t := &Truth{facts: map[string]Fact{}, changed: make(chan struct{})}
+	t := &Truth{facts: map[string]Fact{}, changed: map[string]chan struct{}{}}
 	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace))
 	informer := factory.Batch().V1().Jobs().Informer()
 	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
@@ -83,8 +85,10 @@ func (t *Truth) see(obj any, deleted bool) {
 		}
 	}
 	t.facts[j.Name] = f
-	close(t.changed)
-	t.changed = make(chan struct{})
+	if changed, ok := t.changed[j.Name]; ok {
+		close(changed)
+		delete(t.changed, j.Name)
+	}
 }
 
 func stateOf(j *batchv1.Job, deleted bool) string {
@@ -130,9 +134,7 @@ func (t *Truth) EndedBetween(from, to time.Time) int {
 // Wait returns once what is known of the named Job satisfies done.
 func (t *Truth) Wait(ctx context.Context, name string, done func(Fact) bool) error {
 	for {
-		t.mu.Lock()
-		f, changed := t.facts[name], t.changed
-		t.mu.Unlock()
+		f, changed := t.look(name)
 		if done(f) {
 			return nil
 		}
@@ -142,4 +144,16 @@ func (t *Truth) Wait(ctx context.Context, name string, done func(Fact) bool) err
 			return fmt.Errorf("wait for job %s (now %+v): %w", name, f, context.Cause(ctx))
 		}
 	}
+}
+
+// look returns what is known of a Job and what is closed when that changes.
+func (t *Truth) look(name string) (Fact, <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	changed, ok := t.changed[name]
+	if !ok {
+		changed = make(chan struct{})
+		t.changed[name] = changed
+	}
+	return t.facts[name], changed
 }
