@@ -48,3 +48,17 @@ func asTime(v any) (time.Time, error) {
 	}
 	return t, nil
 }
+
+// outcomeSent is the outcome of a replay that Pub/Sub has confirmed.
+const outcomeSent = "sent"
+
+// CountSent returns how many letters an operation has sent, by the audit log: it
+// is right whatever became of the process that sent them.
+func (s *Store) CountSent(ctx context.Context, operationID string) (int64, error) {
+	n, err := s.count(ctx, s.db.Collection(collectionAudit).
+		Where("operation", "==", operationID).Where("outcome", "==", outcomeSent))
+	if err != nil {
+		return 0, fmt.Errorf("count what operation %s has sent: %w", operationID, err)
+	}
+	return n, nil
+}

@@ -49,7 +49,7 @@ func (s *Store) Confirm(ctx context.Context, claimed *Letter) (Letter, error) {
 			l.close(StateReplayed, now)
 		}
 		l.note(now, EventReplayed, l.Claim.By, "replay "+strconv.FormatInt(l.Replays, 10))
-		return s.audited(replayAudit(l, reason, "sent")), nil
+		return s.audited(replayAudit(l, reason, outcomeSent)), nil
 	})
 	if err != nil {
 		return l, fmt.Errorf("confirm replay %d of letter %s: %w", claimed.Replays, claimed.ID, err)

@@ -48,7 +48,7 @@ func Exemptions() []Exemption {
 	of(collectionLetters, "payload", "attributes", "decoded", "history", "reason", "message_ids", "cleanup", "claim",
 		"last_error", "first_seen_at", "published_at", "closed_at", "expires_at", "payload_uri", "payload_sha256")
 	of(collectionOperations, "filter", "cursor", "last_error", "reason", "updated_at", "finished_at", "lease_until", "expires_at")
-	of(collectionAudit, "reason", "outcome")
+	of(collectionAudit, "reason")
 	return out
 }
 

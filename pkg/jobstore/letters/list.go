@@ -43,8 +43,16 @@ func (s *Store) Count(ctx context.Context, f Filter) (int64, error) {
 	if err != nil || !some {
 		return 0, err
 	}
+	n, err := s.count(ctx, query)
+	if err != nil {
+		return 0, fmt.Errorf("count letters: %w", err)
+	}
+	return n, nil
+}
+
+func (s *Store) count(ctx context.Context, query firestore.Query) (int64, error) {
 	var n int64
-	err = s.calls.do(ctx, "count", func(ctx context.Context) error {
+	err := s.calls.do(ctx, "count", func(ctx context.Context) error {
 		result, err := query.NewAggregationQuery().WithCount("n").Get(ctx)
 		if err != nil {
 			return err //nolint:wrapcheck // do marks it
@@ -54,10 +62,7 @@ func (s *Store) Count(ctx context.Context, f Filter) (int64, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return 0, fmt.Errorf("count letters: %w", err)
-	}
-	return n, nil
+	return n, err
 }
 
 // query is the filter as Firestore wants it; some is false when nothing can
