@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/envision/resiliency/pkg/redact"
 	"github.com/envision/resiliency/pkg/resilience"
@@ -54,8 +55,8 @@ const (
 	maxName     = 60
 	maxValue    = 400
 	maxDetail   = 2000
-	// maxRaw bounds what is looked at for secrets, in bytes.
-	maxRaw = 32 << 10
+	// rawSlack is how many bytes more than can be shown are looked at for secrets.
+	rawSlack = 4 << 10
 )
 
 var (
@@ -88,8 +89,10 @@ func hash(parts ...string) string {
 
 // shown is the text as it may be shown, at most so many runes.
 func shown(s string, runes int) string {
-	if len(s) > maxRaw {
-		s = s[:maxRaw]
+	if most := runes*utf8.UTFMax + rawSlack; len(s) > most {
+		// The last word goes: half a secret is not known as one.
+		s = s[:most]
+		s = s[:max(strings.LastIndexAny(s, " \t\n"), most-rawSlack)]
 	}
 	return cut(strings.TrimSpace(redact.String(s)), runes)
 }

@@ -41,7 +41,7 @@ func compose(n *Notice, step *Step) Message {
 	m := Message{Title: n.Title, Sections: n.Sections, Fields: n.Fields, Link: n.Link, Plain: n.Plain, Ref: ref}
 	switch n.Kind {
 	case KindSummary:
-		m.Title = fmt.Sprintf("%s more of other kinds", quantity(n.Count, "failure"))
+		m.Title = fmt.Sprintf("%s of %s", quantity(n.Count, "more failure"), quantity(n.Groups, "other kind"))
 		m.Sections = []string{titles(n)}
 		m.Fields = seen(n)
 	case KindGroup:

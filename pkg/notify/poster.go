@@ -66,7 +66,8 @@ func (e *SendError) Unwrap() error { return e.Err }
 // sendError makes any error one of those.
 func sendError(err error) *SendError {
 	if e, ok := errors.AsType[*SendError](err); ok {
-		return e
+		own := *e // the caller adds what it knows
+		return &own
 	}
 	return &SendError{Kind: KindDown, Code: "unknown", MaySent: true, Err: err}
 }

@@ -36,7 +36,7 @@ func (r *rule) mayMatch(lower string) bool {
 			return true
 		}
 	}
-	return len(r.hints) == 0
+	return false
 }
 
 // Clean returns s as valid UTF-8 without characters that cannot be seen or that

@@ -78,6 +78,21 @@ func TestLines_hide_a_key(t *testing.T) {
 	}
 }
 
+func BenchmarkString(b *testing.B) {
+	line := "2026-11-21T10:00:00Z ERROR read gs://bucket/prefix/part-00017: context deadline exceeded (attempt 3 of 5)\n"
+	for name, text := range map[string]string{
+		"plain":  strings.Repeat(line, 100),
+		"secret": strings.Repeat(line, 50) + "DB_PASSWORD=hunter2\n" + strings.Repeat(line, 50),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				redact.String(text)
+			}
+		})
+	}
+}
+
 func FuzzString(f *testing.F) {
 	for _, seed := range []string{"", "password=", `{"token":"`, "https://a:", "-----BEGIN X " + "PRIVATE KEY-----", "\xff\u202e", "--token "} {
 		f.Add(seed, seed)

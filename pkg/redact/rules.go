@@ -4,7 +4,7 @@ import "regexp"
 
 // rule replaces what a pattern finds. hints are texts one of which every match
 // holds, in lower case: most texts hold none, and a look is much cheaper than
-// the pattern. Without hints the pattern is always tried.
+// the pattern.
 type rule struct {
 	pattern *regexp.Regexp
 	with    string
@@ -25,8 +25,16 @@ const (
 	bare   = `[^\s,;&"'<>{}()\[\]\\]+`
 )
 
+var sureHints = []string{
+	"passw", "passphrase", "pwd", "secret", "key",
+}
+
 var likelyHints = []string{
 	"secret", "token", "credential", "signature",
+}
+
+var flagHints = []string{
+	"passw", "passphrase", "pwd", "secret", "key", "token",
 }
 
 var rules = []rule{
@@ -81,7 +89,7 @@ var rules = []rule{
 	},
 	{
 		regexp.MustCompile(nameHead + sure + nameTail + `(?::=|=>|[:=])\s*)(?:` + quoted + `|` + bare + `)`),
-		"${1}" + Mark, nil,
+		"${1}" + Mark, sureHints,
 	},
 	{
 		regexp.MustCompile(nameHead + likely + nameTail + `(?:=>|:=|[:=])\s*)(?:` + quoted + `)`),
@@ -97,6 +105,6 @@ var rules = []rule{
 	},
 	{ // A flag with its value as the next word.
 		regexp.MustCompile(`(?i)(--?[\w-]*(?:` + sure + `|secret|token)[\w-]*[ \t]+)(?:` + quoted + `|[^\s"'\\-][^\s"'\\]*)`),
-		"${1}" + Mark, []string{"-"},
+		"${1}" + Mark, flagHints,
 	},
 }

@@ -25,8 +25,8 @@ const (
 )
 
 const (
-	// timeout bounds one call to Firestore.
-	timeout = 5 * time.Second
+	// defaultTimeout bounds one try of a change: a read and a commit.
+	defaultTimeout = 5 * time.Second
 	// maxTries bounds the tries of one change against conflicts.
 	maxTries = 20
 	// keepFacts is how long a fact is known by its key: longer than a dead letter
@@ -40,18 +40,28 @@ var ErrContended = errors.New("the notice kept changing")
 // Store is a notify.Store in Firestore. It is safe for concurrent use.
 type Store struct {
 	client *firestore.Client
-	now    func() time.Time
+	cfg    Config
+}
+
+// Config tunes a store. Zero values take the defaults.
+type Config struct {
+	// Timeout bounds one try of a change, a read and a commit; 5 s by default.
+	Timeout time.Duration
+	// Now replaces time.Now.
+	Now func() time.Time
 }
 
 var _ notify.Store = (*Store)(nil)
 
-// New returns a store on a client, which stays the caller's to close. now
-// replaces time.Now unless it is nil.
-func New(client *firestore.Client, now func() time.Time) *Store {
-	if now == nil {
-		now = time.Now
+// New returns a store on a client, which stays the caller's to close.
+func New(client *firestore.Client, cfg Config) *Store {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = defaultTimeout
 	}
-	return &Store{client: client, now: now}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Store{client: client, cfg: cfg}
 }
 
 // row is what is read back of a notice's document. What stands beside it there
@@ -139,7 +149,7 @@ func (s *Store) Change(ctx context.Context, ids []string, change func(notices []
 
 // Pending implements notify.Store.
 func (s *Store) Pending(ctx context.Context, limit int) ([]notify.Notice, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	docs := s.client.Collection(CollectionNotices).
 		Where(fieldDue, ">", time.Unix(0, 0)).OrderBy(fieldDue, firestore.Asc).Limit(limit).Documents(ctx)
@@ -165,7 +175,7 @@ func (s *Store) Pending(ctx context.Context, limit int) ([]notify.Notice, error)
 func (s *Store) retry(ctx context.Context, try func(ctx context.Context, n int) error) error {
 	for n := range maxTries {
 		err := func() error {
-			ctx, cancel := context.WithTimeout(ctx, timeout)
+			ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 			defer cancel()
 			return try(ctx, n)
 		}()
@@ -244,7 +254,7 @@ func (s *Store) commit(ctx context.Context, read []stored, facts []*firestore.Do
 		}
 	}
 	for _, ref := range facts {
-		batch.Create(ref, map[string]any{"notice": read[0].ref.ID, "expire_at": s.now().Add(keepFacts).UTC()})
+		batch.Create(ref, map[string]any{"notice": read[0].ref.ID, "expire_at": s.cfg.Now().Add(keepFacts).UTC()})
 	}
 	if _, err := batch.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", jobstore.ClassifyCommit(err))

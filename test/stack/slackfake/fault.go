@@ -21,6 +21,8 @@ type Fault struct {
 	Status int
 	// Error answers 200 with ok=false and this error, as Slack mostly does.
 	Error string
+	// Lost carries the call out and then closes the connection without an answer.
+	Lost bool
 }
 
 // AddFault puts a fault behind those already set; the first that matches a call
@@ -80,6 +82,9 @@ func (s *Server) faulty(method string, next http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		switch {
+		case fault.Lost:
+			next(discard{http.Header{}}, r)
+			panic(http.ErrAbortHandler)
 		case fault.RetryAfter > 0:
 			w.Header().Set("Retry-After", strconv.Itoa(int(fault.RetryAfter.Seconds())))
 			w.WriteHeader(http.StatusTooManyRequests)
@@ -93,3 +98,10 @@ func (s *Server) faulty(method string, next http.HandlerFunc) http.HandlerFunc {
 		}
 	}
 }
+
+// discard takes an answer that nobody is to get.
+type discard struct{ header http.Header }
+
+func (d discard) Header() http.Header         { return d.header }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(int)             {}

@@ -1,8 +1,11 @@
 // Package slackfake is a Slack API server for tests and local runs: slack-go's
 // own test server, with what that lacks: rate limits with Retry-After, failures
-// and delays on demand, chat.update, and a record of every message by channel.
+// and delays on demand, lost answers, chat.update, threads, metadata and the
+// history of a channel, Block Kit's limits, and a record of every message.
 //
-// It never checks tokens and keeps everything in memory.
+// It never checks tokens and keeps everything in memory. Beside Slack's methods
+// it answers GET messages, all messages as JSON (?channel= for one channel), for
+// people and clients outside the process.
 package slackfake
 
 import (
@@ -25,6 +28,8 @@ type Message struct {
 	Text            string `json:"text"`
 	// Blocks is the message's block kit JSON, as sent.
 	Blocks string `json:"blocks,omitempty"`
+	// Metadata is the message's metadata JSON, as sent.
+	Metadata string `json:"metadata,omitempty"`
 	// Edits counts chat.update calls.
 	Edits int `json:"edits"`
 }
@@ -49,6 +54,9 @@ func Start() *Server {
 		c.Handle("/chat.postMessage", s.faulty("chat.postMessage", s.post))
 		c.Handle("/chat.update", s.faulty("chat.update", s.update))
 		c.Handle("/auth.test", s.faulty("auth.test", s.auth))
+		c.Handle("/conversations.history", s.faulty("conversations.history", s.history))
+		c.Handle("/conversations.replies", s.faulty("conversations.replies", s.history))
+		c.Handle("/messages", s.list)
 	})
 	s.test.Start()
 	return s
@@ -97,10 +105,14 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 		answer(w, map[string]any{"ok": false, "error": "channel_not_found"})
 		return
 	}
+	if wrong := check(form); wrong != "" {
+		answer(w, map[string]any{"ok": false, "error": wrong})
+		return
+	}
 	s.mu.Lock()
 	m := &Message{
 		Channel: form.Get("channel"), Timestamp: s.timestamp(), ThreadTimestamp: form.Get("thread_ts"),
-		Text: form.Get("text"), Blocks: form.Get("blocks"),
+		Text: form.Get("text"), Blocks: form.Get("blocks"), Metadata: form.Get("metadata"),
 	}
 	s.messages = append(s.messages, m)
 	s.notify()
@@ -110,11 +122,21 @@ func (s *Server) post(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 	form := r.Form
+	if wrong := check(form); wrong != "" {
+		answer(w, map[string]any{"ok": false, "error": wrong})
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.messages {
 		if m.Channel == form.Get("channel") && m.Timestamp == form.Get("ts") {
-			m.Text, m.Blocks = form.Get("text"), form.Get("blocks")
+			m.Text = form.Get("text")
+			if form.Has("blocks") {
+				m.Blocks = form.Get("blocks") // without, Slack keeps those of before
+			}
+			if form.Has("metadata") {
+				m.Metadata = form.Get("metadata")
+			}
 			m.Edits++
 			s.notify()
 			answer(w, map[string]any{"ok": true, "channel": m.Channel, "ts": m.Timestamp, "text": m.Text})

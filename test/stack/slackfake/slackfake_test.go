@@ -3,6 +3,7 @@ package slackfake_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,5 +105,67 @@ func TestServer_fails_and_delays(t *testing.T) {
 	}
 	if got := len(server.Messages("C1")); got != 1 {
 		t.Errorf("messages: %d, want only the last", got)
+	}
+}
+
+func TestServer_keeps_the_limits_of_messages(t *testing.T) {
+	t.Parallel()
+	_, client := start(t)
+	plain := func(n int) *slack.TextBlockObject {
+		return slack.NewTextBlockObject(slack.PlainTextType, strings.Repeat("x", n), false, false)
+	}
+	many := make([]slack.Block, 51)
+	for i := range many {
+		many[i] = slack.NewDividerBlock()
+	}
+	for name, blocks := range map[string][]slack.Block{
+		"too many blocks": many,
+		"long header":     {slack.NewHeaderBlock(plain(151))},
+		"long section":    {slack.NewSectionBlock(plain(3001), nil, nil)},
+		"long field":      {slack.NewSectionBlock(nil, []*slack.TextBlockObject{plain(2001)}, nil)},
+		"empty text":      {slack.NewSectionBlock(plain(0), nil, nil)},
+	} {
+		if _, _, err := client.PostMessageContext(t.Context(), "C1", slack.MsgOptionBlocks(blocks...)); err == nil || err.Error() != "invalid_blocks" {
+			t.Errorf("%s: error %v, want invalid_blocks", name, err)
+		}
+	}
+	if _, _, err := client.PostMessageContext(t.Context(), "C1"); err == nil || err.Error() != "no_text" {
+		t.Errorf("error %v, want no_text", err)
+	}
+}
+
+func TestServer_pages_through_history(t *testing.T) {
+	t.Parallel()
+	_, client := start(t)
+	var first string
+	for i := range 5 {
+		_, ts, err := client.PostMessageContext(t.Context(), "C1", slack.MsgOptionText(strings.Repeat("x", i+1), false),
+			slack.MsgOptionMetadata(slack.SlackMetadata{EventType: "e", EventPayload: map[string]any{"n": i}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = ts
+		}
+	}
+	var got []string
+	params := &slack.GetConversationHistoryParameters{ChannelID: "C1", Oldest: first, Limit: 3, IncludeAllMetadata: true}
+	for {
+		page, err := client.GetConversationHistoryContext(t.Context(), params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range page.Messages {
+			if m.Metadata.EventType != "e" {
+				t.Errorf("message without its metadata: %+v", m)
+			}
+			got = append(got, m.Text)
+		}
+		if params.Cursor = page.ResponseMetaData.NextCursor; params.Cursor == "" {
+			break
+		}
+	}
+	if diff := cmp.Diff([]string{"xxxxx", "xxxx", "xxx", "xx"}, got); diff != "" {
+		t.Errorf("history after the first message (-want +got):\n%s", diff)
 	}
 }
