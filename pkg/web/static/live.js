@@ -13,7 +13,10 @@
       .then(function (html) {
         var fresh = new DOMParser().parseFromString(html, "text/html").getElementById(el.id);
         // Someone who has put the focus there must not lose it.
-        if (!fresh || el.contains(document.activeElement)) return next(el);
+        var focus = document.activeElement;
+        if (!fresh || el.contains(focus)) return next(el);
+        // At its end the rest of the page changes too, such as what can be done.
+        if (!fresh.hasAttribute("data-live") && (!focus || focus === document.body)) return location.reload();
         el.replaceWith(fresh);
         next(fresh);
       })

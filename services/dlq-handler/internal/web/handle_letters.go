@@ -37,6 +37,12 @@ func (l *list) NextPage() string {
 // ReplayPage is the address of the dry run on the same filter.
 func (l *list) ReplayPage() string { return "/replays/new?" + l.Query.Encode() }
 
+// More says that a condition is set which the page does not show at once.
+func (l *list) More() bool {
+	q := &l.Query
+	return q.Fingerprint != "" || q.Dependency != "" || q.Subscription != "" || q.Tenant != "" || q.From != "" || q.To != ""
+}
+
 func (s *Site) list(ctx context.Context, values url.Values) (*list, error) {
 	q, err := readQuery(values, "cursor", "limit")
 	if err != nil {
