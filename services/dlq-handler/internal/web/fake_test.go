@@ -133,7 +133,6 @@ func (d *desk) Replay(_ context.Context, id, by, reason string) (letters.ReplayR
 	l := d.letters[id]
 	switch {
 	case d.refuse != "":
-		l.LastError = d.refuse
 		return letters.ReplayResult{Outcome: letters.ReplayRefused, Text: d.refuse, Letter: *l}, nil
 	case l.State == letters.StateReplaying:
 		return letters.ReplayResult{Outcome: letters.ReplayBusy, Text: "Another replay is sending it.", Letter: *l}, nil

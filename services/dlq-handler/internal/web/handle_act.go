@@ -76,6 +76,11 @@ func (s *Site) formReplay(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if result.Outcome == letters.ReplayRefused {
+		// Why is in the answer alone: not every refusal is noted in the letter.
+		l := result.Letter
+		return s.showLetter(w, r, http.StatusConflict, &l, refusedNotice(result.Text))
+	}
 	goTo(w, r, "/letters/"+id+"?result="+string(result.Outcome))
 	return nil
 }

@@ -133,13 +133,15 @@ func (s *Site) pageLetter(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	who := caller(r.Context())
+	return s.showLetter(w, r, http.StatusOK, &l, noticeOf(r.URL.Query().Get("result")))
+}
+
+func (s *Site) showLetter(w http.ResponseWriter, r *http.Request, status int, l *letters.Letter, n *notice) error {
 	view := &letterView{
-		Letter: l, Lives: lives(l.History), MayChange: who.Operate.Has(l.Tenant),
-		Notice: noticeOf(r.URL.Query().Get("result"), &l),
+		Letter: *l, Lives: lives(l.History), MayChange: caller(r.Context()).Operate.Has(l.Tenant), Notice: n,
 	}
 	view.Preview, view.Binary, view.Cut = preview(l.Payload)
-	return s.pages.Render(w, r, http.StatusOK, "letter", "Letter "+l.ID, view)
+	return s.pages.Render(w, r, status, "letter", "Letter "+l.ID, view)
 }
 
 func (s *Site) apiLetter(w http.ResponseWriter, r *http.Request) error {

@@ -12,6 +12,9 @@ import (
 	shared "github.com/envision/resiliency/pkg/web"
 )
 
+// minRate is the slowest replay by filter, in letters a second: one in 100 s.
+const minRate = 0.01
+
 // order is a replay by filter as somebody asks for it.
 type order struct {
 	Filter query   `json:"filter"`
@@ -54,8 +57,9 @@ func (s *Site) plan(ctx context.Context, o order) (*plan, error) {
 	if o.Rate == 0 {
 		o.Rate = s.parts.DefaultRate
 	}
-	if !(o.Rate > 0) || o.Rate > s.parts.MaxRate {
-		return nil, badFilter("rate", strconv.FormatFloat(o.Rate, 'g', -1, 64), fmt.Sprintf("letters a second, up to %g", s.parts.MaxRate))
+	if !(o.Rate >= minRate) || o.Rate > s.parts.MaxRate {
+		return nil, badFilter("rate", strconv.FormatFloat(o.Rate, 'g', -1, 64),
+			fmt.Sprintf("how many letters a second, from %g to %g", minRate, s.parts.MaxRate))
 	}
 	if o.Limit < 0 {
 		return nil, badFilter("limit", strconv.FormatInt(o.Limit, 10), "how many letters to send at most, or 0 for all")

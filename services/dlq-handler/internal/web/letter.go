@@ -49,11 +49,11 @@ func preview(payload []byte) (text string, binary, cut bool) {
 // notice is a sentence at the top of a page. Only its code comes by the address.
 type notice struct {
 	Code, Kind, Text string
-	// Detail is text of the letter's own.
+	// Detail is why, in the words of whoever refused.
 	Detail string
 }
 
-func noticeOf(code string, l *letters.Letter) *notice {
+func noticeOf(code string) *notice {
 	n := &notice{Code: code}
 	switch code {
 	case string(letters.ReplaySent):
@@ -62,14 +62,16 @@ func noticeOf(code string, l *letters.Letter) *notice {
 		n.Kind, n.Text = "warn", "Nothing was sent: the letter was replayed before and has not died since. Replaying twice does no harm."
 	case string(letters.ReplayBusy):
 		n.Kind, n.Text = "warn", "Nothing was sent: another replay is sending this letter at the moment."
-	case string(letters.ReplayRefused):
-		n.Kind, n.Text, n.Detail = "bad", "The letter could not be sent and stays open.", l.LastError
 	case resultDiscarded:
 		n.Kind, n.Text = "good", "The letter was discarded."
 	default:
 		return nil
 	}
 	return n
+}
+
+func refusedNotice(why string) *notice {
+	return &notice{Code: string(letters.ReplayRefused), Kind: "bad", Text: "The letter was not sent.", Detail: why}
 }
 
 // resultDiscarded is the code of the notice after a letter was discarded.

@@ -199,7 +199,7 @@ func TestReplay_One(t *testing.T) {
 	refused := f.desk.add("team-a")
 	want(t, f.post(operator, "/api/letters/"+refused+"/replay", "{}"), http.StatusConflict, `"code": "not_sent"`, f.desk.refuse)
 	w = f.post(operator, "/letters/"+refused+"/replay", "reason=x")
-	want(t, f.get(operator, w.Header().Get("Location")), http.StatusOK, `data-result="refused"`, f.desk.refuse, `data-state="OPEN"`)
+	want(t, w, http.StatusConflict, `data-result="refused"`, f.desk.refuse, `data-state="OPEN"`, `id="replay"`)
 }
 
 func TestReplay_TwoOperatorsAtOnce(t *testing.T) {

@@ -78,6 +78,7 @@ func TestReplays_BadInput(t *testing.T) {
 		{`{"filter":{"state":"ANY"},"reason":"x"}`, 400, "bad_filter"},
 		{`{"filter":{"fingerprnt":"f-1"},"reason":"x"}`, 400, "bad_json"},
 		{`{"filter":{"fingerprint":"f-1"},"reason":"x","rate":-1}`, 400, "bad_filter"},
+		{`{"filter":{"fingerprint":"f-1"},"reason":"x","rate":0.001}`, 400, "bad_filter"},
 		{`{"filter":{"fingerprint":"f-1"},"reason":"x","rate":101}`, 400, "bad_filter"},
 		{`{"filter":{"fingerprint":"f-1"},"reason":"x","rate":"fast"}`, 400, "bad_json"},
 		{`{"filter":{"fingerprint":"f-1"},"reason":"x","limit":-1}`, 400, "bad_filter"},
