@@ -36,10 +36,13 @@ func (c *Cleaner) handleJobEvent(ctx context.Context, m proto.Message, l *letter
 	if err != nil {
 		return "", "", err
 	}
-	if !result.Outcome.Changed() {
-		return ActionKnown, fmt.Sprintf("The job was known to be %s (%s).", job.StateName(o.State), result.Outcome), nil
+	is := result.After.View()
+	if result.Before.Status == result.After.Status {
+		// What else the event says, such as whose the job is, may have been news.
+		return ActionKnown, fmt.Sprintf("The event says %s; the record knew that or better: attempt %d is %s.",
+			job.StateName(o.State), is.Attempt, job.StateName(is.State)), nil
 	}
-	return ActionApplied, fmt.Sprintf("The job is %s, as the event says (%s).", job.StateName(o.State), result.Outcome), nil
+	return ActionApplied, fmt.Sprintf("The job is %s, as the event says (%s).", job.StateName(is.State), result.Outcome), nil
 }
 
 func wrongType(m proto.Message) error {
