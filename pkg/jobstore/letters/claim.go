@@ -40,7 +40,7 @@ func (s *Store) Claim(ctx context.Context, id string, by Claim, reason string) (
 // again meanwhile it stays open. It returns the letter since.
 func (s *Store) Confirm(ctx context.Context, claimed *Letter) (Letter, error) {
 	reason := claimReason(claimed)
-	l, err := s.change(ctx, claimed.ID, func(l *Letter) (func(*writeBatch), error) {
+	l, err := s.changeFrom(ctx, claimed, func(l *Letter) (func(*writeBatch), error) {
 		if l.Replays != claimed.Replays {
 			return nil, ErrState // somebody else has claimed it since
 		}
@@ -61,7 +61,7 @@ func (s *Store) Confirm(ctx context.Context, claimed *Letter) (Letter, error) {
 // again and says why.
 func (s *Store) Release(ctx context.Context, claimed *Letter, why string) (Letter, error) {
 	reason := claimReason(claimed)
-	l, err := s.change(ctx, claimed.ID, func(l *Letter) (func(*writeBatch), error) {
+	l, err := s.changeFrom(ctx, claimed, func(l *Letter) (func(*writeBatch), error) {
 		if l.State != StateReplaying || l.Replays != claimed.Replays {
 			return nil, ErrState
 		}
@@ -117,10 +117,10 @@ func (s *Store) Discard(ctx context.Context, id, by, reason string) (Letter, err
 	return l, nil
 }
 
-// Finish takes steps off a letter, and stores what was done for the job if
-// cleanup is not nil. tenant completes a letter that knows none.
-func (s *Store) Finish(ctx context.Context, id string, done []Step, cleanup *Cleanup, tenant string) error {
-	_, err := s.change(ctx, id, func(l *Letter) (func(*writeBatch), error) {
+// Finish takes steps off a letter that Put has returned, and stores what was done
+// for the job if cleanup is not nil. tenant completes a letter that knows none.
+func (s *Store) Finish(ctx context.Context, stored *Letter, done []Step, cleanup *Cleanup, tenant string) error {
+	_, err := s.changeFrom(ctx, stored, func(l *Letter) (func(*writeBatch), error) {
 		l.Pending = slices.DeleteFunc(l.Pending, func(step Step) bool { return slices.Contains(done, step) })
 		if l.Tenant == "" {
 			l.Tenant = tenant
@@ -132,7 +132,7 @@ func (s *Store) Finish(ctx context.Context, id string, done []Step, cleanup *Cle
 		return nil, nil //nolint:nilnil // nothing more to commit
 	})
 	if err != nil {
-		return fmt.Errorf("finish steps of letter %s: %w", id, err)
+		return fmt.Errorf("finish steps of letter %s: %w", stored.ID, err)
 	}
 	return nil
 }

@@ -227,7 +227,7 @@ func TestStore_LifeOfALetter(t *testing.T) {
 	a := arrival(1)
 	l := b.put(t, a, letters.PlacedNew)
 	done := &letters.Cleanup{Action: "kept", Text: "nothing", At: epoch}
-	if err := b.Finish(t.Context(), l.ID, []letters.Step{letters.StepCleanup, letters.StepNotify}, done, "t9"); err != nil {
+	if err := b.Finish(t.Context(), &l, []letters.Step{letters.StepCleanup, letters.StepNotify}, done, "t9"); err != nil {
 		t.Fatal(err)
 	}
 	claimed, err := b.Claim(t.Context(), l.ID, letters.Claim{By: "ana"}, "mended")

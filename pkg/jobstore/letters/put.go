@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"cloud.google.com/go/firestore"
 
@@ -133,25 +134,40 @@ func (s *Store) update(ctx context.Context, l *Letter, more func(*writeBatch)) e
 // change reads a letter, has it changed, and commits that, reading again as
 // often as somebody else was faster. An error of alter ends it, with the letter
 // as it is.
-func (s *Store) change(ctx context.Context, id string, alter func(l *Letter) (func(*writeBatch), error)) (Letter, error) {
+func (s *Store) change(ctx context.Context, id string, alter alterFunc) (Letter, error) {
+	l, err := s.get(ctx, id)
+	if err != nil {
+		return Letter{}, err
+	}
+	return s.changeFrom(ctx, &l, alter)
+}
+
+// alterFunc changes a letter and says what else to commit; nil is nothing.
+type alterFunc func(l *Letter) (func(*writeBatch), error)
+
+// changeFrom is change of a letter that was read or written just now: mostly it
+// is still so, which spares reading it. It must be whole, so none of a list.
+func (s *Store) changeFrom(ctx context.Context, known *Letter, alter alterFunc) (Letter, error) {
+	l := *known
 	for try := 1; ; try++ {
-		l, err := s.get(ctx, id)
-		if err != nil {
-			return Letter{}, err
-		}
+		l.Pending, l.History = slices.Clone(l.Pending), slices.Clone(l.History)
 		more, err := alter(&l)
-		if err != nil {
+		if err != nil && try > 1 {
 			return l, err
 		}
-		err = s.update(ctx, &l, more)
 		if err == nil {
-			return l, nil
-		}
-		if !errors.Is(err, jobstore.ErrConflict) {
-			return l, err
+			if err = s.update(ctx, &l, more); err == nil {
+				return l, nil
+			}
+			if !errors.Is(err, jobstore.ErrConflict) {
+				return l, err
+			}
 		}
 		if try >= maxTries {
 			return l, resilience.Retryable(fmt.Errorf("%w: %w", ErrContended, err))
+		}
+		if l, err = s.get(ctx, known.ID); err != nil {
+			return Letter{}, err
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 	shared "github.com/envision/resiliency/pkg/web"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 	"github.com/envision/resiliency/services/dlq-handler/internal/capture"
-	"github.com/envision/resiliency/services/dlq-handler/internal/cleanup"
+	"github.com/envision/resiliency/services/dlq-handler/internal/capture/cleanup"
 	"github.com/envision/resiliency/services/dlq-handler/internal/replay"
 	"github.com/envision/resiliency/services/dlq-handler/internal/web"
 )

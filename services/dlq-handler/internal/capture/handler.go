@@ -17,13 +17,13 @@ import (
 	"github.com/envision/resiliency/pkg/messaging"
 	"github.com/envision/resiliency/pkg/notify"
 	"github.com/envision/resiliency/pkg/resilience"
-	"github.com/envision/resiliency/services/dlq-handler/internal/letter"
+	"github.com/envision/resiliency/services/dlq-handler/internal/capture/letter"
 )
 
 // Letters is where letters are kept.
 type Letters interface {
 	Put(ctx context.Context, a *letters.Arrival, announce letters.AnnounceFunc) (letters.Letter, letters.Placed, []jobstore.Entry, error)
-	Finish(ctx context.Context, id string, done []letters.Step, cleanup *letters.Cleanup, tenant string) error
+	Finish(ctx context.Context, l *letters.Letter, done []letters.Step, cleanup *letters.Cleanup, tenant string) error
 }
 
 // Objects takes payloads that are too large for a letter, and says where they are.
@@ -196,7 +196,7 @@ func (h *Handler) finish(ctx context.Context, l *letter.Letter, stored *letters.
 		}
 		tenant := l.Stored().Tenant
 		errs = append(errs, h.Breaker.Do(ctx, func(ctx context.Context) error {
-			return h.Letters.Finish(ctx, stored.ID, done, cleanup, tenant)
+			return h.Letters.Finish(ctx, stored, done, cleanup, tenant)
 		}))
 	}
 	return errors.Join(errs...)

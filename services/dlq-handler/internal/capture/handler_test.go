@@ -21,7 +21,7 @@ import (
 	"github.com/envision/resiliency/pkg/notify"
 	"github.com/envision/resiliency/pkg/resilience"
 	"github.com/envision/resiliency/services/dlq-handler/internal/capture"
-	"github.com/envision/resiliency/services/dlq-handler/internal/letter"
+	"github.com/envision/resiliency/services/dlq-handler/internal/capture/letter"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, messagingtest.LeakOptions()...) }
@@ -63,7 +63,7 @@ func (w *world) Put(_ context.Context, a *letters.Arrival, announce letters.Anno
 	return l, letters.PlacedNew, entries, err
 }
 
-func (w *world) Finish(_ context.Context, _ string, done []letters.Step, cleanup *letters.Cleanup, tenant string) error {
+func (w *world) Finish(_ context.Context, _ *letters.Letter, done []letters.Step, cleanup *letters.Cleanup, tenant string) error {
 	w.step("finish")
 	var left []letters.Step
 	for _, step := range w.stored.Pending {

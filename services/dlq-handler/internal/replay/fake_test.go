@@ -69,7 +69,9 @@ func (s *store) List(_ context.Context, f letters.Filter, after *letters.Cursor,
 			all = append(all, *l)
 		}
 	}
-	slices.SortFunc(all, func(a, b letters.Letter) int { return cmp.Or(b.LastSeenAt.Compare(a.LastSeenAt), cmp.Compare(b.ID, a.ID)) })
+	slices.SortFunc(all, func(a, b letters.Letter) int {
+		return cmp.Or(b.LastSeenAt.Compare(a.LastSeenAt), cmp.Compare(b.ID, a.ID))
+	})
 	if len(all) <= limit {
 		return letters.Page{Letters: all}, nil
 	}

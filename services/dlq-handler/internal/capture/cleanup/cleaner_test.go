@@ -16,8 +16,8 @@ import (
 	"github.com/envision/resiliency/pkg/messaging"
 	"github.com/envision/resiliency/pkg/resilience"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
-	"github.com/envision/resiliency/services/dlq-handler/internal/cleanup"
-	"github.com/envision/resiliency/services/dlq-handler/internal/letter"
+	"github.com/envision/resiliency/services/dlq-handler/internal/capture/cleanup"
+	"github.com/envision/resiliency/services/dlq-handler/internal/capture/letter"
 )
 
 const (

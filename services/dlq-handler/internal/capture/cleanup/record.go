@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/envision/resiliency/pkg/job"
-	"github.com/envision/resiliency/services/dlq-handler/internal/letter"
+	"github.com/envision/resiliency/services/dlq-handler/internal/capture/letter"
 )
 
 // ensureRecord makes sure that the job of a letter has a record, if the letter

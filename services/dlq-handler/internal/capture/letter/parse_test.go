@@ -19,7 +19,7 @@ import (
 	"github.com/envision/resiliency/pkg/messaging"
 	"github.com/envision/resiliency/pkg/resilience"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
-	"github.com/envision/resiliency/services/dlq-handler/internal/letter"
+	"github.com/envision/resiliency/services/dlq-handler/internal/capture/letter"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/envision/resiliency/services/dlq-handler/internal/letter"
+	"github.com/envision/resiliency/services/dlq-handler/internal/capture/letter"
 )
 
 // handleJobUpdate keeps an update that a reader could not take: the record that

@@ -10,7 +10,7 @@ import (
 	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/jobevent"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
-	"github.com/envision/resiliency/services/dlq-handler/internal/letter"
+	"github.com/envision/resiliency/services/dlq-handler/internal/capture/letter"
 )
 
 // handleJobCommand fails the job of a command that reached nobody: whoever

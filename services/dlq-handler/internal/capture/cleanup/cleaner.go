@@ -13,7 +13,7 @@ import (
 	"github.com/envision/resiliency/pkg/jobstore/letters"
 	"github.com/envision/resiliency/pkg/resilience"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
-	"github.com/envision/resiliency/services/dlq-handler/internal/letter"
+	"github.com/envision/resiliency/services/dlq-handler/internal/capture/letter"
 )
 
 // Actions, as letters and metrics show them.

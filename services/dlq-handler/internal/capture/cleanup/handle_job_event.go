@@ -10,7 +10,7 @@ import (
 	"github.com/envision/resiliency/pkg/jobevent"
 	"github.com/envision/resiliency/pkg/resilience"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
-	"github.com/envision/resiliency/services/dlq-handler/internal/letter"
+	"github.com/envision/resiliency/services/dlq-handler/internal/capture/letter"
 )
 
 // source names dlq-handler in what it says of jobs.

@@ -1,0 +1,139 @@
+package letters_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"flag"
+	"os"
+	"slices"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/envision/resiliency/pkg/jobstore/letters"
+)
+
+var update = flag.Bool("update", false, "write deploy/gcp/firestore.indexes.json")
+
+// indexFile is what `firebase deploy --only firestore:indexes` and Terraform read.
+const indexFile = "../../../deploy/gcp/firestore.indexes.json"
+
+type indexes struct {
+	Indexes        []index    `json:"indexes"`
+	FieldOverrides []override `json:"fieldOverrides"`
+}
+
+type index struct {
+	CollectionGroup string  `json:"collectionGroup"`
+	QueryScope      string  `json:"queryScope"`
+	Fields          []field `json:"fields"`
+}
+
+type field struct {
+	FieldPath string `json:"fieldPath"`
+	Order     string `json:"order"`
+}
+
+type override struct {
+	CollectionGroup string `json:"collectionGroup"`
+	FieldPath       string `json:"fieldPath"`
+	TTL             bool   `json:"ttl,omitempty"`
+	// Indexes is empty: the field has none.
+	Indexes []field `json:"indexes"`
+}
+
+// wanted is the table of this package in the form of the file.
+func wanted() indexes {
+	var out indexes
+	for _, x := range letters.Indexes() {
+		entry := index{CollectionGroup: x.Collection, QueryScope: "COLLECTION"}
+		for _, f := range x.Fields {
+			order := "ASCENDING"
+			if f.Descending {
+				order = "DESCENDING"
+			}
+			entry.Fields = append(entry.Fields, field{f.Path, order})
+		}
+		out.Indexes = append(out.Indexes, entry)
+	}
+	for _, x := range letters.Exemptions() {
+		out.FieldOverrides = append(out.FieldOverrides, override{
+			CollectionGroup: x.Collection, FieldPath: x.Field, Indexes: []field{},
+			TTL: slices.Contains(letters.TTLs(), letters.TTL{Collection: x.Collection, Field: x.Field}),
+		})
+	}
+	return out
+}
+
+func (x *indexes) sort() {
+	slices.SortFunc(x.Indexes, func(a, b index) int {
+		return cmp.Or(cmp.Compare(a.CollectionGroup, b.CollectionGroup), cmp.Compare(a.Fields[0].FieldPath, b.Fields[0].FieldPath))
+	})
+	slices.SortFunc(x.FieldOverrides, func(a, b override) int {
+		return cmp.Or(cmp.Compare(a.CollectionGroup, b.CollectionGroup), cmp.Compare(a.FieldPath, b.FieldPath))
+	})
+}
+
+// others are what the file has of other packages.
+func (x *indexes) others(of indexes) (others indexes) {
+	ours := map[string]bool{}
+	for _, i := range of.Indexes {
+		ours[i.CollectionGroup] = true
+	}
+	for _, o := range of.FieldOverrides {
+		ours[o.CollectionGroup] = true
+	}
+	for _, i := range x.Indexes {
+		if !ours[i.CollectionGroup] {
+			others.Indexes = append(others.Indexes, i)
+		}
+	}
+	for _, o := range x.FieldOverrides {
+		if !ours[o.CollectionGroup] {
+			others.FieldOverrides = append(others.FieldOverrides, o)
+		}
+	}
+	return others
+}
+
+// TestIndexes_AreDeployed keeps what is deployed equal to what queries need: the
+// emulator runs any query, and production refuses one without its index.
+func TestIndexes_AreDeployed(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(indexFile)
+	if err != nil && !*update {
+		t.Fatal(err)
+	}
+	var file indexes
+	if err := json.Unmarshal(data, &file); err != nil && !*update {
+		t.Fatal(err)
+	}
+	want := wanted()
+	others := file.others(want)
+	want.Indexes = append(want.Indexes, others.Indexes...)
+	want.FieldOverrides = append(want.FieldOverrides, others.FieldOverrides...)
+	want.sort()
+	if *update {
+		text, err := json.MarshalIndent(want, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(indexFile, append(text, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	file.sort()
+	if diff := gocmp.Diff(want, file); diff != "" {
+		t.Errorf("deploy/gcp/firestore.indexes.json is not what the queries need (go test -run Indexes -update; -want +got):\n%s", diff)
+	}
+	exempt := map[string]bool{}
+	for _, x := range letters.Exemptions() {
+		exempt[x.Collection+"."+x.Field] = true
+	}
+	for _, x := range letters.TTLs() {
+		if !exempt[x.Collection+"."+x.Field] {
+			t.Errorf("the TTL field %s.%s is indexed: it rises with time", x.Collection, x.Field)
+		}
+	}
+}
