@@ -131,7 +131,7 @@ func (q *inquest) finish(v Verdict) Verdict {
 		return v
 	}
 	values := q.values(&v)
-	if !q.rule.User.IsZero() {
+	if closes := v.Action == ActionFail || v.Action == ActionSucceed || v.Action == ActionResume; closes && !q.rule.User.IsZero() {
 		v.User = q.rule.User.Fill(values)
 	}
 	if !q.rule.Developers.IsZero() {

@@ -16,7 +16,8 @@ func (q *inquest) detail(v *Verdict) string {
 	if q.Record == nil {
 		return b.String()
 	}
-	line("record: %s in stage %s, attempt %d, last heard of %s ago", job.StateName(q.view.State), orNone(q.view.Stage), q.attempt, q.quietFor())
+	line("record: %s in stage %s, attempt %d, last heard of %s ago",
+		job.StateName(q.view.State), orNone(q.view.Stage), q.attempt, q.quietFor())
 	if v.Rule != "" {
 		line("rule: %s", v.Rule)
 	}

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/envision/resiliency/pkg/job"
@@ -184,11 +185,11 @@ func (q *inquest) delayed(f *FoundJob) Verdict {
 
 // delay marks the job as delayed, unless that is known of this spell.
 func (q *inquest) delay(reason Reason, sentence string, mark job.Observation, since time.Time) Verdict {
-	if view := q.after.View(); view.Delayed {
-		if len(q.news) > 0 {
-			return q.adopt(ReasonNews, sentence)
-		}
-		return q.leave(ReasonDelayed, sentence, q.later())
+	if q.after.View().Delayed {
+		return q.known(ReasonDelayed, sentence)
+	}
+	if v, wrong := q.clock(); wrong {
+		return v
 	}
 	if since.IsZero() || since.After(q.Now) {
 		since = q.Now
@@ -200,11 +201,20 @@ func (q *inquest) delay(reason Reason, sentence string, mark job.Observation, si
 	q.sign(&mark, since)
 	mark.Kind, mark.Delayed, mark.DelayReason = job.KindDelay, true, sentence
 	mark.EventID = q.eventID(&mark, "DELAYED")
-	if !q.after.Apply(&mark).Changed() {
-		return q.leave(ReasonDelayed, sentence, q.later())
+	marked := q.after
+	if !marked.Apply(&mark).Changed() || !marked.View().Delayed {
+		// The job has moved on to a later life, or the mark was taken away.
+		return q.told(q.known(ReasonWaiting, sentence))
 	}
 	v := q.verdict(ActionDelay, reason, sentence)
-	v.State = job.StateUnspecified
-	v.Claims = append(q.news, mark)
+	v.Claims = append(slices.Clone(q.news), mark)
 	return q.finish(v)
+}
+
+// known adopts what else the cluster says of a job that waits, if anything.
+func (q *inquest) known(r Reason, sentence string) Verdict {
+	if len(q.news) > 0 {
+		return q.adopt(ReasonNews, sentence)
+	}
+	return q.leave(r, sentence, q.later())
 }

@@ -53,16 +53,17 @@ func (j *Judge) ClusterQuery(e *Evidence, live bool) ClusterQuery {
 
 // OutputQuery is what the bucket is asked about a job; Judge has found its rule.
 func (j *Judge) OutputQuery(e *Evidence) OutputQuery {
-	q := &inquest{Evidence: e, home: &j.Home, view: e.Record.View()}
-	q.attempt = max(q.view.Attempt, 1)
-	query := OutputQuery{URI: e.Record.OutputURI.Value, JobID: e.Record.JobID, Attempt: q.attempt, Now: e.Now}
-	if e.Record.Started.Attempt == q.attempt {
+	view := e.Record.View()
+	query := OutputQuery{
+		URI: e.Record.OutputURI.Value, JobID: e.Record.JobID, Attempt: max(view.Attempt, 1), Now: e.Now,
+	}
+	if e.Record.Started.Attempt == query.Attempt {
 		query.Started = e.Record.Started.At
 	}
-	if e.Record.Kubernetes.Attempt == q.attempt {
+	if e.Record.Kubernetes.Attempt == query.Attempt {
 		query.UID = e.Record.Kubernetes.UID
 	}
-	if f := j.Rules.Find(subject(e.Record, &q.view, q.quiet)); f.Rule != nil {
+	if f := j.Rules.Find(subject(e.Record, &view, time.Time{})); f.Rule != nil {
 		query.Want = f.Rule.Output
 	}
 	return query

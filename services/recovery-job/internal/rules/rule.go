@@ -58,8 +58,9 @@ type Rule struct {
 	EndingGrace time.Duration
 	// Output is what proves success once the Kubernetes Job is gone.
 	Output Output
-	// User and Developers are what they are told; the zero Text takes the verdict's
-	// own sentence.
+	// User is what the user is told when the job is closed or resumed, Developers
+	// what they are told of any verdict; the zero Text takes the verdict's own
+	// sentence.
 	User, Developers Text
 	// Line is where the rule begins in its file, 1 for the first.
 	Line int
