@@ -34,3 +34,9 @@ variable "witness_container" {
   type        = string
   default     = "event-streamer-witness"
 }
+
+variable "firestore_database" {
+  description = "Firestore database that the services use."
+  type        = string
+  default     = "(default)"
+}

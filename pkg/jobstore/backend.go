@@ -33,6 +33,13 @@ type backend interface {
 	// find returns up to limit documents whose field at a path of map keys has
 	// the value.
 	find(ctx context.Context, collection string, path []string, value any, limit int) ([]document, error)
+	// query returns the documents that q chooses, in its order.
+	query(ctx context.Context, q *query) ([]document, error)
+	// count returns how many of these documents there are; at most maxIDs.
+	count(ctx context.Context, collection string, ids []string) (int, error)
+	// getAll reads documents at once, in the order of their ids; one that does not
+	// exist is no error.
+	getAll(ctx context.Context, collection string, ids []string) ([]document, error)
 }
 
 // document is one stored document. Integers are int64, times UTC.
@@ -55,6 +62,9 @@ const (
 	writeSet
 	// writeDelete removes the document, if it exists.
 	writeDelete
+	// writeRequire fails with NotFound unless the document exists, and leaves it
+	// as it is: fields are those that it has.
+	writeRequire
 )
 
 // write is one change within a commit.
@@ -63,8 +73,8 @@ type write struct {
 	collection, id string
 	// fields is the whole document, for writeCreate and writeSet.
 	fields map[string]any
-	// updates are the fields to set, for writeUpdate; no path twice, none the
-	// prefix of another.
+	// updates are the fields to set, for writeUpdate and writeRequire; no path
+	// twice, none the prefix of another.
 	updates     []fieldUpdate
 	ifUpdatedAt time.Time
 }
@@ -115,6 +125,8 @@ func (b firestoreBackend) commit(ctx context.Context, writes []write) (time.Time
 			batch.Set(ref, w.fields)
 		case writeDelete:
 			batch.Delete(ref)
+		case writeRequire:
+			batch.Update(ref, toUpdates(w.updates)) // an update requires its document
 		}
 	}
 	results, err := batch.Commit(ctx)

@@ -36,7 +36,7 @@ func (s *Store) plan(current *entry, o *job.Observation) (*change, error) {
 	now := s.now().UTC().Truncate(job.Precision)
 	c.next = &entry{record: after, layout: layout, meta: Meta{
 		Revision: current.meta.Revision + 1, UpdatedAt: now, UpdatedBy: s.writer,
-		CheckAfter: now, Shard: ShardOf(o.JobID, s.shards),
+		CheckAfter: now, Shard: ShardOf(o.JobID, s.shards), Recovery: current.meta.Recovery,
 	}}
 	c.result.Revision = c.next.meta.Revision
 	if s.outbox != nil {

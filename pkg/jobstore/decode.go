@@ -36,7 +36,7 @@ func decode(doc *document) (*entry, error) {
 		meta: Meta{
 			Revision: top.int64("revision"), UpdatedAt: top.time("updated_at"),
 			UpdatedBy: top.str("updated_by"), CheckAfter: top.time("check_after"),
-			Shard: top.int64("shard"),
+			Shard: top.int64("shard"), Recovery: readRecovery(top.sub("recovery")),
 		},
 	}
 	merge := top.sub("merge")

@@ -23,6 +23,8 @@ type Meta struct {
 	CheckAfter time.Time
 	// Shard spreads queries over records, 0 to the number of shards less one.
 	Shard int64
+	// Recovery is what recovery-job keeps of the job.
+	Recovery Recovery
 }
 
 // stageUnspecified stands in the field stage of a record that names none, so

@@ -1,6 +1,7 @@
 package jobstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -20,8 +21,8 @@ type memory struct {
 	docs map[string]document // by collection/id
 	tick time.Time
 
-	gets, commits, lists, finds int
-	lastWrites                  []write
+	gets, commits, lists, finds, queries, counted int
+	lastWrites                                    []write
 	// onGet and onCommit, when set, are asked for a fault of the n-th call,
 	// counted from 1. They run without the lock, so they may use the memory.
 	onGet    func(n int) error
@@ -119,6 +120,7 @@ func (m *memory) carryOut(writes []write) (time.Time, error) {
 			m.docs[key] = doc
 		case writeDelete:
 			delete(m.docs, key)
+		case writeRequire:
 		}
 	}
 	return m.tick, nil
@@ -129,7 +131,7 @@ func (m *memory) precondition(w *write) error {
 	switch {
 	case w.kind == writeCreate && exists:
 		return status.Errorf(codes.AlreadyExists, "%s exists", w.id)
-	case w.kind == writeUpdate && !exists:
+	case (w.kind == writeUpdate || w.kind == writeRequire) && !exists:
 		return status.Errorf(codes.NotFound, "%s is missing", w.id)
 	case w.kind == writeUpdate && !doc.updateTime.Equal(w.ifUpdatedAt):
 		return status.Errorf(codes.FailedPrecondition, "%s has changed", w.id)
@@ -178,6 +180,66 @@ func (m *memory) find(ctx context.Context, collection string, path []string, val
 		}
 	}
 	return out, err
+}
+
+func (m *memory) query(ctx context.Context, q *query) ([]document, error) {
+	all, err := m.list(ctx, q.collection, "", 1<<20)
+	m.mu.Lock()
+	m.queries++
+	m.mu.Unlock()
+	sign := 1
+	if q.descending {
+		sign = -1
+	}
+	by := func(value any, id string) func(document) int {
+		return func(d document) int {
+			return sign * cmp.Or(d.fields[q.orderBy].(time.Time).Compare(value.(time.Time)), strings.Compare(d.id, id))
+		}
+	}
+	all = slices.DeleteFunc(all, func(d document) bool {
+		if _, ordered := d.fields[q.orderBy]; !ordered {
+			return true
+		}
+		return slices.ContainsFunc(q.where, func(c condition) bool { return !c.holds(d.fields[c.field]) }) ||
+			q.after != nil && by(q.after.value, q.after.id)(d) <= 0
+	})
+	slices.SortFunc(all, func(a, b document) int { return by(b.fields[q.orderBy], b.id)(a) })
+	all = all[:min(len(all), q.limit)]
+	for i := range all {
+		all[i].fields = clone(all[i].fields).(map[string]any)
+	}
+	return all, err
+}
+
+func (c *condition) holds(value any) bool {
+	switch c.op {
+	case "in":
+		return slices.Contains(c.value.([]any), value)
+	case "<=":
+		at, ok := value.(time.Time)
+		return ok && !at.After(c.value.(time.Time))
+	default:
+		return value == c.value
+	}
+}
+
+func (m *memory) count(ctx context.Context, collection string, ids []string) (int, error) {
+	m.mu.Lock()
+	m.counted++
+	m.mu.Unlock()
+	docs, err := m.getAll(ctx, collection, ids)
+	return len(slices.DeleteFunc(docs, func(d document) bool { return !d.exists })), err
+}
+
+func (m *memory) getAll(ctx context.Context, collection string, ids []string) ([]document, error) {
+	out := make([]document, len(ids))
+	for i, id := range ids {
+		var err error
+		if out[i], err = m.get(ctx, collection, id); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // counts returns how many gets and commits there were.

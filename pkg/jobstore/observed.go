@@ -33,7 +33,8 @@ func newObserved(next backend, timeout time.Duration, now func() time.Time, reg 
 		next: next, timeout: timeout, now: now,
 		operations: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "resiliency_firestore_operations_total",
-			Help: "Calls to Firestore by operation (get, commit, list, find) and result (ok, conflict, permanent, dependency, retryable).",
+			Help: "Calls to Firestore by operation (get, commit, list, find, query, count, get_all) " +
+				"and result (ok, conflict, permanent, dependency, retryable).",
 		}, []string{"op", "result"}),
 		documents: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "resiliency_firestore_documents_total",
@@ -93,6 +94,39 @@ func (o *observed) find(ctx context.Context, collection string, path []string, v
 	docs, err := o.next.find(ctx, collection, path, value, limit)
 	if err = o.note("find", begin, classify(err)); err == nil {
 		o.documents.WithLabelValues("read").Add(float64(max(len(docs), 1)))
+	}
+	return docs, err
+}
+
+func (o *observed) query(ctx context.Context, q *query) ([]document, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	begin := o.now()
+	docs, err := o.next.query(ctx, q)
+	if err = o.note("query", begin, classify(err)); err == nil {
+		o.documents.WithLabelValues("read").Add(float64(max(len(docs), 1)))
+	}
+	return docs, err
+}
+
+func (o *observed) count(ctx context.Context, collection string, ids []string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	begin := o.now()
+	n, err := o.next.count(ctx, collection, ids)
+	if err = o.note("count", begin, classify(err)); err == nil {
+		o.documents.WithLabelValues("read").Inc() // one for each thousand counted
+	}
+	return n, err
+}
+
+func (o *observed) getAll(ctx context.Context, collection string, ids []string) ([]document, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	begin := o.now()
+	docs, err := o.next.getAll(ctx, collection, ids)
+	if err = o.note("get_all", begin, classify(err)); err == nil {
+		o.documents.WithLabelValues("read").Add(float64(len(docs)))
 	}
 	return docs, err
 }

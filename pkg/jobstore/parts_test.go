@@ -231,7 +231,7 @@ func TestMetrics_OperationsAndDocuments(t *testing.T) {
 resiliency_firestore_documents_total{kind="delete"} 1
 resiliency_firestore_documents_total{kind="read"} 2
 resiliency_firestore_documents_total{kind="write"} 2
-# HELP resiliency_firestore_operations_total Calls to Firestore by operation (get, commit, list, find) and result (ok, conflict, permanent, dependency, retryable).
+# HELP resiliency_firestore_operations_total Calls to Firestore by operation (get, commit, list, find, query, count, get_all) and result (ok, conflict, permanent, dependency, retryable).
 # TYPE resiliency_firestore_operations_total counter
 resiliency_firestore_operations_total{op="commit",result="ok"} 2
 resiliency_firestore_operations_total{op="get",result="ok"} 1

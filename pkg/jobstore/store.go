@@ -61,6 +61,8 @@ type Stored struct {
 	// UpdateTime is the server's time of the last write to the document, whoever
 	// made it.
 	UpdateTime time.Time
+
+	layout int64
 }
 
 // Get reads a record from Firestore, past the cache. found is false, without
@@ -78,7 +80,7 @@ func (s *Store) Get(ctx context.Context, jobID string) (stored Stored, found boo
 }
 
 func (e *entry) stored() Stored {
-	return Stored{Record: e.record, Meta: e.meta, UpdateTime: e.updateTime}
+	return Stored{Record: e.record, Meta: e.meta, UpdateTime: e.updateTime, layout: e.layout}
 }
 
 // Ping reports whether Firestore answers. It asks only when no operation has

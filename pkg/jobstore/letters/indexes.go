@@ -1,25 +1,18 @@
 package letters
 
-// Index is one composite index: the fields in their order. The document's name
-// follows by itself, in the direction of the last field.
-type Index struct {
-	Collection string
-	Fields     []IndexField
-}
+import "github.com/envision/resiliency/pkg/jobstore"
 
-// IndexField is one field of an index.
-type IndexField struct {
-	Path string
-	// Descending is false for an equal condition, where the direction is nothing.
-	Descending bool
-}
-
-// Exemption is a field without the indexes that Firestore makes by itself: it
-// is large, or rises with time and nobody asks by it.
-type Exemption struct{ Collection, Field string }
-
-// TTL is a field that says when Firestore may delete a document.
-type TTL struct{ Collection, Field string }
+// What the tables below are made of.
+type (
+	// Index is one composite index.
+	Index = jobstore.Index
+	// IndexField is one field of an index.
+	IndexField = jobstore.IndexField
+	// Exemption is a field without the indexes that Firestore makes by itself.
+	Exemption = jobstore.Exemption
+	// TTL is a field that says when Firestore may delete a document.
+	TTL = jobstore.TTL
+)
 
 // Indexes are the composite indexes that the queries of this package need.
 // Firestore merges those that end in the same order, so one for each equal
@@ -28,7 +21,7 @@ func Indexes() []Index {
 	var out []Index
 	by := func(collection, order string, equal ...string) {
 		for _, field := range equal {
-			out = append(out, Index{collection, []IndexField{{Path: field}, {Path: order, Descending: true}}})
+			out = append(out, Index{Collection: collection, Fields: []IndexField{{Path: field}, {Path: order, Descending: true}}})
 		}
 	}
 	by(collectionLetters, "last_seen_at",
@@ -42,7 +35,7 @@ func Exemptions() []Exemption {
 	var out []Exemption
 	of := func(collection string, fields ...string) {
 		for _, field := range fields {
-			out = append(out, Exemption{collection, field})
+			out = append(out, Exemption{Collection: collection, Field: field})
 		}
 	}
 	of(collectionLetters, "payload", "attributes", "decoded", "history", "reason", "message_ids", "cleanup", "claim",
@@ -54,5 +47,5 @@ func Exemptions() []Exemption {
 
 // TTLs are the fields by which documents expire.
 func TTLs() []TTL {
-	return []TTL{{collectionLetters, "expires_at"}, {collectionOperations, "expires_at"}}
+	return []TTL{{Collection: collectionLetters, Field: "expires_at"}, {Collection: collectionOperations, Field: "expires_at"}}
 }
