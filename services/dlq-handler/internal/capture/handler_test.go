@@ -37,7 +37,6 @@ type world struct {
 	steps []string
 	// stored is the letter as the store has it.
 	stored  *letters.Letter
-	placed  letters.Placed
 	tenant  string // of the job's record
 	payload []byte // in the bucket
 	fact    *notify.Fact

@@ -21,7 +21,7 @@ func outageLetters(n int) *store {
 	s := newStore(time.Now, n)
 	for _, l := range s.letters {
 		l.Category, l.Dependency = resilience.CategoryDependency, "firestore"
-		l.LastSeenAt = time.Now().Add(-30 * time.Minute).Add(-l.LastSeenAt.Sub(time.Now()) / 1000)
+		l.LastSeenAt = time.Now().Add(-30 * time.Minute).Add(time.Until(l.LastSeenAt) / 1000)
 	}
 	return s
 }
