@@ -116,7 +116,7 @@ tools: ## Build every pinned tool once (minutes the first time)
 machine: $(RUN)/bin/rig
 	@$(RUN)/bin/rig check
 machine-race: $(RUN)/bin/rig
-	@$(RUN)/bin/rig check --race
+	@$(RUN)/bin/rig check --race --browser
 
 .PHONY: cluster-tools
 cluster-tools:

@@ -2,9 +2,6 @@ package browser
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -12,30 +9,9 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/envision/resiliency/test/browser/chrome"
 )
-
-// PathVariable names a Chromium that is not on the PATH.
-const PathVariable = "CHROME_PATH"
-
-// ErrMissing is why no test of pages can run on a machine.
-var ErrMissing = errors.New("no Chromium found, which the tests of pages need: " +
-	"install it (Debian: chromium) or name the program in " + PathVariable)
-
-// Find returns the path of Chromium; the error wraps ErrMissing.
-func Find() (string, error) {
-	if path := os.Getenv(PathVariable); path != "" {
-		if _, err := exec.LookPath(path); err != nil {
-			return "", fmt.Errorf("%w (it is %q, which is no program)", ErrMissing, path)
-		}
-		return path, nil
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", ErrMissing
-}
 
 // patience bounds one step of a test: far more than any takes, since the race
 // detector and other tests may share the machine.
@@ -54,7 +30,7 @@ func (b *Browser) Folder() string { return b.folder }
 // each browser has a process and a folder of its own.
 func Start(t testing.TB) *Browser {
 	t.Helper()
-	path, err := Find()
+	path, err := chrome.Find()
 	if err != nil {
 		t.Fatal(err)
 	}

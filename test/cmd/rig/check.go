@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os/exec"
 
+	"github.com/envision/resiliency/test/browser/chrome"
 	"github.com/envision/resiliency/test/stack"
 )
 
@@ -13,7 +14,8 @@ var errNoCompiler = errors.New("no C compiler found, which Go's race detector ne
 
 // checkCmd finds out in a moment what would else fail after minutes of building.
 type checkCmd struct {
-	Race bool `help:"Also check what race-built programs need."`
+	Race    bool `help:"Also check what race-built programs need."`
+	Browser bool `help:"Also check what the tests of pages need."`
 }
 
 // Run names everything that this machine lacks.
@@ -25,6 +27,11 @@ func (c *checkCmd) Run(ctx context.Context) error {
 	if c.Race {
 		if _, err := exec.LookPath("gcc"); err != nil {
 			errs = append(errs, errNoCompiler)
+		}
+	}
+	if c.Browser {
+		if _, err := chrome.Find(); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)

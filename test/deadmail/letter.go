@@ -1,0 +1,109 @@
+package deadmail
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/pkg/jobevent"
+	"github.com/envision/resiliency/pkg/jobstore/letters"
+	"github.com/envision/resiliency/pkg/messaging"
+	"github.com/envision/resiliency/pkg/messaging/topology"
+	"github.com/envision/resiliency/pkg/resilience"
+	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
+)
+
+// The numbers of different values in a collection.
+const (
+	Tenants      = 20
+	Fingerprints = 40
+)
+
+// Tenant is that of letter n. Tenants, fingerprints and states are spread evenly
+// and not in step with each other.
+func Tenant(n int) string { return fmt.Sprintf("team-%02d", n/12%Tenants) }
+
+// Fingerprint is that of letter n.
+func Fingerprint(n int) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "cause %d", n/7%Fingerprints))
+	return hex.EncodeToString(sum[:8])
+}
+
+// JobID is the job of letter n; a job has four letters.
+func JobID(n int) string { return fmt.Sprintf("render-%06d", n/4) }
+
+// Event is the claim that letter n lost: one of the usual size, about a job that
+// runs.
+func Event(n int, at time.Time) job.Observation {
+	created := at.Add(-10 * time.Minute).Truncate(time.Second)
+	id := JobID(n)
+	return job.Observation{
+		EventID: job.EventID("deadmail", fmt.Sprint(n)),
+		JobID:   id, Attempt: 1, Ordinal: job.OrdinalKubernetes, Stage: job.StageKubernetes,
+		OccurredAt: at.UTC().Truncate(time.Second), Source: resiliencyv1.Source_SOURCE_EVENT_STREAMER,
+		CorrelationID: "upload-" + id, Owner: "scheduler", Tenant: Tenant(n), OutputURI: "gs://renders/" + id + "/",
+		Kubernetes: job.Kubernetes{
+			Cluster: "batch-1", Namespace: Tenant(n), Name: id, UID: job.EventID("uid", id), CreatedAt: created.UTC(),
+		},
+		Kind: job.KindStatus, State: job.StateRunning, Generation: 1,
+	}
+}
+
+// Letter is letter n of a collection as dlq-handler stores it, seen at that time:
+// 70 of 100 are open, 20 replayed, 10 discarded.
+func Letter(n int, at time.Time) (letters.Letter, error) {
+	at = at.UTC().Truncate(time.Microsecond)
+	event := Event(n, at)
+	message := jobevent.Encode(&event)
+	payload, err := proto.Marshal(message)
+	if err != nil {
+		return letters.Letter{}, fmt.Errorf("payload of letter %d: %w", n, err)
+	}
+	sum := sha256.Sum256(payload)
+	l := letters.Letter{
+		State: letters.StateOpen, Subscription: topology.SubscriptionJobEventsStatusUpdater, Topic: topology.TopicJobEvents,
+		Type: string(message.ProtoReflect().Descriptor().FullName()), EventID: message.GetEventId(),
+		JobID: event.JobID, Tenant: event.Tenant, CorrelationID: event.CorrelationID, Attempts: 10,
+		Reason:   fmt.Sprintf("commit job %s: Firestore: rpc error: code = Aborted desc = too much contention on these documents", event.JobID),
+		Category: resilience.CategoryRetryable, Fingerprint: Fingerprint(n), Count: 1,
+		PublishedAt: at.Add(-time.Minute), FirstSeenAt: at, LastSeenAt: at,
+		Payload: payload, PayloadSize: int64(len(payload)), PayloadSHA256: hex.EncodeToString(sum[:]),
+		Attributes: []letters.Attribute{
+			{Key: messaging.AttributeCorrelationID, Value: event.CorrelationID},
+			{Key: messaging.AttributeEventID, Value: message.GetEventId()},
+			{Key: messaging.AttributeJobID, Value: event.JobID},
+		},
+		Decoded: protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Format(message),
+		Cleanup: letters.Cleanup{Action: "recorded", Text: "The job has a record; nothing was changed.", At: at},
+		Episode: 1, MessageIDs: []string{fmt.Sprint(10_000_000 + n)},
+		History: []letters.Event{{At: at, What: letters.EventCaptured, Who: topology.SubscriptionJobEventsStatusUpdater}},
+	}
+	if n%3 == 0 { // a third of them came by the log
+		l.Subscription, l.Topic = topology.SubscriptionJobLogEntriesStatusUpdater, topology.TopicJobLogEntries
+	}
+	l.History[0].Reason = l.Reason
+	l.ID = letters.ID(l.Subscription, l.JobID, l.EventID, payload, l.Attributes)
+	closeLetter(&l, n, at)
+	return l, nil
+}
+
+// closeLetter gives a letter its state.
+func closeLetter(l *letters.Letter, n int, at time.Time) {
+	event := letters.Event{At: at.Add(time.Minute), Who: "operator@example.com", Reason: "the contention is over"}
+	switch {
+	case n%10 < 7:
+		return
+	case n%10 < 9:
+		l.State, l.Replays, event.What = letters.StateReplayed, 1, letters.EventReplayed
+		l.Claim = letters.Claim{By: event.Who, At: event.At, Until: event.At.Add(time.Minute)}
+	default:
+		l.State, event.What = letters.StateDiscarded, letters.EventDiscarded
+	}
+	l.ClosedAt, l.ExpiresAt = event.At, event.At.Add(letters.KeepClosed)
+	l.History = append(l.History, event)
+}
