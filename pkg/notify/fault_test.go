@@ -43,6 +43,22 @@ func TestSend_a_lost_answer_makes_no_second_message(t *testing.T) {
 	})
 }
 
+// What was counted after the message whose answer was lost is not in it.
+func TestSend_a_message_that_is_found_is_brought_up_to_date(t *testing.T) {
+	t.Parallel()
+	bubble(t, slackConfig(), func(t *testing.T, r *rig) {
+		r.sink.Answer(first(1, "post", notifytest.Answer{Err: errLost, Done: true}))
+		r.note(fact("a", "1"))
+		time.Sleep(time.Second) // posted and lost, and not yet looked for
+		r.note(fact("a", "2"))
+		time.Sleep(time.Minute)
+		got := r.sink.Posted(false)
+		if len(got) != 1 || field(got[0].Message, "Count") != "2" {
+			t.Errorf("messages %+v, want one that counts 2", got)
+		}
+	})
+}
+
 func TestSend_what_was_not_taken_is_sent_again(t *testing.T) {
 	t.Parallel()
 	bubble(t, slackConfig(), func(t *testing.T, r *rig) {

@@ -82,6 +82,9 @@ type Notice struct {
 	// post was begun and no answer is on record. "" for none.
 	Doubt      string    `firestore:"doubt"`
 	DoubtSince time.Time `firestore:"doubt_since"`
+	// DoubtRevision and DoubtCount are what that part shows at least.
+	DoubtRevision int64 `firestore:"doubt_revision"`
+	DoubtCount    int64 `firestore:"doubt_count"`
 	// ExpireAt is when the store may delete it.
 	ExpireAt time.Time `firestore:"expire_at"`
 }

@@ -175,6 +175,10 @@ func (s *sender) deliver(ctx context.Context, n *Notice, step *Step, channel str
 	}
 	if step.Search {
 		slot, found, err := s.find(ctx, channel, thread, &m.Ref, step)
+		if found {
+			// It shows what was known when it was sent, and is updated if that is less.
+			step.Revision, step.Count = n.DoubtRevision, n.DoubtCount
+		}
 		if err != nil || found {
 			return slot, err
 		}

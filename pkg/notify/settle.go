@@ -18,7 +18,7 @@ func (s *sender) settle(ctx context.Context, n *Notice, step *Step, slot Slot) (
 	}
 	if step.Part == PartMessage {
 		s.metrics.delay.Observe(max(0, s.now().Sub(n.PendingSince).Seconds()))
-		s.about(n).Info().Str("kind", n.Kind).Str("timestamp", slot.Timestamp).Msg("notice posted")
+		s.about(n).Info().Str("kind", n.Kind).Str("slack_timestamp", slot.Timestamp).Msg("notice posted")
 	} else {
 		s.about(n).Debug().Str("part", step.Part).Msg("notice updated")
 	}

@@ -134,6 +134,7 @@ func (n *Notice) claim(by, sink string, now time.Time, lease time.Duration) (ste
 	step.Since = n.DoubtSince
 	if step.Part != partUpdate && !step.Search {
 		n.Doubt, n.DoubtSince = step.Part, now
+		n.DoubtRevision, n.DoubtCount = step.Revision, step.Count
 	}
 	return step, true
 }

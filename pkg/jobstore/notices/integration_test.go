@@ -59,7 +59,7 @@ func full(id string) notify.Notice {
 		Revision: 7, ToldRevision: 6, Slot: notify.Slot{Sink: "slack", Channel: "C1", Timestamp: "1.2"}, Plain: true,
 		State: notify.StateOpen, PendingSince: at.Add(3 * time.Second), DueAt: at.Add(4 * time.Second), ToldAt: at.Add(5 * time.Second),
 		Attempts: 2, LastError: "down", Claim: notify.Claim{By: "i", Until: at.Add(6 * time.Second)},
-		Doubt: "message", DoubtSince: at.Add(7 * time.Second), ExpireAt: at.Add(8 * time.Second),
+		Doubt: "message", DoubtSince: at.Add(7 * time.Second), DoubtRevision: 5, DoubtCount: 6, ExpireAt: at.Add(8 * time.Second),
 	}
 }
 
