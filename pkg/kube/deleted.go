@@ -31,11 +31,8 @@ func (m *Mapper) Deleted(j *Job, finalStateKnown bool) (Facts, error) {
 	if err != nil {
 		return f, err
 	}
-	target, met := j.holds(batchv1.JobFailureTarget), j.holds(batchv1.JobSuccessCriteriaMet)
 	switch {
-	case target != nil || met != nil:
-		f.ended(head, j, met, j.end() == job.StageEndsJob)
-		f.failed(head, j, target)
+	case f.decided(head, j):
 	case finalStateKnown:
 		f.cancelled(head, j)
 	default:
@@ -46,6 +43,26 @@ func (m *Mapper) Deleted(j *Job, finalStateKnown bool) (Facts, error) {
 	}
 	f.deleted(&head, j, finalStateKnown)
 	return f, nil
+}
+
+// Decided says how a Job ends whose end is decided (FailureTarget,
+// SuccessCriteriaMet) and not carried out yet: what its last condition will say,
+// since neither can be unset. It says nothing of any other Job. The caller knows
+// that nobody will carry it out: a node is dead.
+func (m *Mapper) Decided(j *Job) (Facts, error) {
+	var f Facts
+	head, err := m.head(j, &Facts{})
+	if err == nil && !j.Ended() {
+		f.decided(head, j)
+	}
+	return f, err
+}
+
+func (f *Facts) decided(head job.Observation, j *Job) bool {
+	target, met := j.holds(batchv1.JobFailureTarget), j.holds(batchv1.JobSuccessCriteriaMet)
+	f.ended(head, j, met, j.end() == job.StageEndsJob)
+	f.failed(head, j, target)
+	return target != nil || met != nil
 }
 
 func (f *Facts) cancelled(o job.Observation, j *Job) {

@@ -59,6 +59,10 @@ func (f *Facts) note(key, problem string) {
 	f.Notes = append(f.Notes, Note{Key: key, Problem: problem})
 }
 
+// Head is what every claim about a Job carries, for whoever has one of its own to
+// make. It fails as Job does.
+func (m *Mapper) Head(j *Job) (job.Observation, error) { return m.head(j, &Facts{}) }
+
 // head reads from a Job what every fact about it carries.
 func (m *Mapper) head(j *Job, f *Facts) (job.Observation, error) {
 	if j.UID == "" || j.CreationTimestamp.IsZero() {
