@@ -7,9 +7,10 @@
 // then acks it; if that publish fails it is nacked. Any other error, and a
 // panic, nacks it: Pub/Sub delivers it again, later and later. After the last
 // attempt it goes to the dead letters: moved by us with the reason or, where that
-// was not to be (a process that died), forwarded by Pub/Sub without one. What does not decode is permanent
-// at once. While a dependency is down (Gate), messages wait in hand with their
-// lease extended and are not nacked.
+// was not to be (a process that died), forwarded by Pub/Sub without one. What
+// does not decode is permanent at once. While a dependency is down (Gate),
+// messages wait in hand with their lease extended, are not nacked, and no more
+// are pulled (PausedBy).
 //
 // Messages come at least once and in any order. The package never promises
 // otherwise, never looks into a payload beyond decoding it, never logs one, and

@@ -25,6 +25,8 @@ type lockedGate struct {
 
 func (g *lockedGate) Broken() bool { return false }
 
+func (g *lockedGate) Awaited() bool { return false }
+
 func (g *lockedGate) Wait(ctx context.Context) error {
 	g.entered <- struct{}{}
 	select {

@@ -81,6 +81,7 @@ func TestSubscriber_BudgetOverNacks(t *testing.T) {
 type stuckGate struct{ waiting chan struct{} }
 
 func (g stuckGate) Broken() bool { return true }
+func (stuckGate) Awaited() bool  { return true }
 
 func (g stuckGate) Wait(ctx context.Context) error {
 	g.waiting <- struct{}{}

@@ -37,6 +37,9 @@ type Gate interface {
 	Wait(ctx context.Context) error
 	// Broken reports whether the dependency is taken to be down.
 	Broken() bool
+	// Awaited reports whether somebody is in Wait, and will so find out when the
+	// dependency is back.
+	Awaited() bool
 }
 
 // Config sets up a Subscriber. All but Subscription may be left at zero.
@@ -57,7 +60,8 @@ type Config struct {
 	// RetryDelay is the wait after Pub/Sub refused the pull; OutageRetryDelay
 	// by default.
 	RetryDelay time.Duration
-	// Gate, when set, makes messages wait in hand while it is broken.
+	// Gate, when set, makes messages wait in hand while it is broken. The client
+	// should be made with PausedBy the same gate.
 	Gate Gate
 	// InHand is how often and how soon a message that met a dependency's fault
 	// is tried again in hand while the gate is not broken; after that it is

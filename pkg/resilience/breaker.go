@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
@@ -60,6 +61,9 @@ type Breaker struct {
 	cb    circuitbreaker.CircuitBreaker[any]
 	gauge prometheus.Gauge
 	log   zerolog.Logger
+
+	// waiting counts who is in Wait.
+	waiting atomic.Int64
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change of state

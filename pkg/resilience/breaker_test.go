@@ -201,6 +201,32 @@ func TestBreaker_WaitEndsWithContext(t *testing.T) {
 	})
 }
 
+func TestBreaker_Awaited(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBreaker(nil, zerolog.Nop())
+		if err := b.Wait(t.Context()); err != nil || b.Awaited() {
+			t.Errorf("a closed breaker: %v, awaited %v", err, b.Awaited())
+		}
+		open(t, b)
+		ended := make(chan error, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		for _, end := range []func(){cancel, func() { time.Sleep(2 * openFor) }} {
+			go func() { ended <- b.Wait(ctx) }()
+			synctest.Wait()
+			if !b.Awaited() {
+				t.Error("somebody waits, and it is not told")
+			}
+			end()
+			<-ended
+			if b.Awaited() {
+				t.Error("nobody waits, and it is not told")
+			}
+			ctx = t.Context()
+		}
+	})
+}
+
 func TestBreaker_ProbeThatProvesNothing(t *testing.T) {
 	t.Parallel()
 	probes := map[string]func(b *resilience.Breaker){

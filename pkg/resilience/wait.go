@@ -21,6 +21,7 @@ func (b *Breaker) Wait(ctx context.Context) error {
 		if delay == 0 {
 			return nil
 		}
+		b.waiting.Add(1)
 		timer := time.NewTimer(delay)
 		select {
 		case <-timer.C:
@@ -28,10 +29,15 @@ func (b *Breaker) Wait(ctx context.Context) error {
 			timer.Stop()
 		case <-ctx.Done():
 			timer.Stop()
+			b.waiting.Add(-1)
 			return fmt.Errorf("wait for %s: %w", b.name, ctx.Err())
 		}
+		b.waiting.Add(-1)
 	}
 }
+
+// Awaited reports whether somebody is waiting in Wait for a turn.
+func (b *Breaker) Awaited() bool { return b.waiting.Load() > 0 }
 
 // admit returns 0 for "go ahead", else how long to wait at most before asking
 // again, and a channel that is closed when the state changes before that.

@@ -107,11 +107,13 @@ func TestEventsAlone(t *testing.T) { //nolint:paralleltest // see above
 	if soak() {
 		jobs = 300
 	}
+	// None may end before all have a record and the watchers are dead.
+	after := 20*time.Second + time.Duration(jobs)*100*time.Millisecond
 	d := s.drive(drive.Plan{Prefix: "e", PerSecond: 20, Scenarios: []drive.Scenario{
 		{Name: "succeed", Jobs: jobs * 2 / 3, Expected: drive.Succeeded,
-			Spec: stack.JobSpec{Outcome: stack.OutcomeSucceed, After: 20 * time.Second}},
+			Spec: stack.JobSpec{Outcome: stack.OutcomeSucceed, After: after}},
 		{Name: "exit-code", Jobs: jobs - jobs*2/3, Expected: drive.Failed,
-			Spec: stack.JobSpec{Outcome: stack.OutcomeExit, After: 20 * time.Second}},
+			Spec: stack.JobSpec{Outcome: stack.OutcomeExit, After: after}},
 	}})
 	var group errgroup.Group
 	group.Go(func() error { return d.Play(t.Context()) })

@@ -98,7 +98,7 @@ func (a *assembly) bucket(ctx context.Context) error {
 
 // messages connects to Pub/Sub and makes what sends.
 func (a *assembly) messages(ctx context.Context) error {
-	broker, err := messaging.NewClient(ctx, a.cfg.ProjectID)
+	broker, err := messaging.NewClient(ctx, a.cfg.ProjectID, messaging.PausedBy(ctx, a.breaker))
 	if err != nil {
 		return err //nolint:wrapcheck // it says what was attempted
 	}

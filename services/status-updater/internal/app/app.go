@@ -70,14 +70,15 @@ func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, er
 		return nil, err
 	}
 	rt.Defer("Firestore client", documents.Close)
-	broker, err := messaging.NewClient(ctx, cfg.ProjectID)
+	p := &parts{}
+	p.breaker = resilience.NewBreaker("firestore", resilience.BreakerConfig{}, rt.Registry, rt.Log)
+	broker, err := messaging.NewClient(ctx, cfg.ProjectID, messaging.PausedBy(ctx, p.breaker))
 	if err != nil {
 		return nil, err
 	}
 	rt.Defer("Pub/Sub client", broker.Close)
 
 	budget := split(rt.ShutdownBudget())
-	p := &parts{}
 	p.publisher = messaging.NewPublisher(broker, messaging.PublisherConfig{}, rt.Registry, rt.Log)
 	rt.Defer("publisher", func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), budget.publisher)
@@ -89,7 +90,6 @@ func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, er
 		jobstore.WithRegisterer(rt.Registry), jobstore.WithWriter(instance), jobstore.WithShards(cfg.Shards),
 		jobstore.WithCache(cfg.CacheSize, jobstore.MaxCacheAge), jobstore.WithTimeout(cfg.FirestoreTimeout),
 		jobstore.WithOutbox(announce.Changes(source)))
-	p.breaker = resilience.NewBreaker("firestore", resilience.BreakerConfig{}, rt.Registry, rt.Log)
 	p.relay = relay.New(p.store, p.publisher,
 		relay.Config{SweepEvery: cfg.SweepEvery, Drain: budget.relay}, rt.Registry, rt.Log)
 	p.progress = &progress{now: time.Now, waiting: p.breaker.Broken}
