@@ -16,21 +16,33 @@ import (
 // must not read as 0.
 func (s *system) metric(service, name string, labels map[string]string) float64 {
 	s.t.Helper()
+	sum, found := s.read(service, name, labels)
+	if !found {
+		s.t.Fatalf("%s has no metric %s%v", service, name, labels)
+	}
+	return sum
+}
+
+// counted is metric for a counter that has no series before it is first counted.
+func (s *system) counted(service, name string, labels map[string]string) float64 {
+	s.t.Helper()
+	sum, _ := s.read(service, name, labels)
+	return sum
+}
+
+func (s *system) read(service, name string, labels map[string]string) (sum float64, found bool) {
+	s.t.Helper()
 	families, err := s.scrape(service)
 	if err != nil {
 		s.t.Fatalf("read metrics of %s: %v", service, err)
 	}
-	sum, found := 0.0, false
 	for _, m := range families[name].GetMetric() {
 		if carries(m, labels) {
 			found = true
 			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 	}
-	if !found {
-		s.t.Fatalf("%s has no metric %s%v", service, name, labels)
-	}
-	return sum
+	return sum, found
 }
 
 func (s *system) scrape(service string) (map[string]*dto.MetricFamily, error) {

@@ -46,7 +46,9 @@ type ServiceStatus struct {
 	Running  bool   `json:"running"`
 	Ready    bool   `json:"ready"`
 	AdminURL string `json:"admin_url"`
-	Log      string `json:"log"`
+	// URL is that of the public API and pages; empty without one.
+	URL string `json:"url,omitempty"`
+	Log string `json:"log"`
 }
 
 // StartControl serves the API for the stack and one project's services.
@@ -226,7 +228,7 @@ func (c *Control) status(w http.ResponseWriter, r *http.Request) {
 	status := Status{Kubernetes: c.stack.ServerVersion(), Parts: c.stack.Parts()}
 	for _, p := range c.project.Processes() {
 		status.Services = append(status.Services, ServiceStatus{
-			Name: p.Name(), PID: p.PID(), Running: p.Running(), AdminURL: p.AdminURL(), Log: p.LogPath(),
+			Name: p.Name(), PID: p.PID(), Running: p.Running(), AdminURL: p.AdminURL(), URL: p.URL(), Log: p.LogPath(),
 			Ready: p.Running() && get(r.Context(), p.AdminURL()+"/readyz") == nil,
 		})
 	}

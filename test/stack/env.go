@@ -77,7 +77,11 @@ func (s *Stack) vars(projectID string) Vars {
 		envPubSub, s.PubSub.Addr(),
 		"STORAGE_EMULATOR_HOST", s.GCS.Addr(),
 		"OUTPUT_BUCKET", OutputBucket,
+		"LETTERS_BUCKET", LettersBucket,
 		"SLACK_API_URL", s.Slack.URL(),
+		// The stand-in takes any token; with one, notices go there and not to the log.
+		"SLACK_TOKEN", "local",
+		"SLACK_CHANNEL", slackChannel(projectID),
 		envProxies, s.Firestore.Addr()+","+s.PubSub.Addr(),
 	)
 }

@@ -15,8 +15,14 @@ import (
 	"google.golang.org/api/option"
 )
 
-// OutputBucket is the bucket that exists in every stack.
-const OutputBucket = "resiliency-output"
+// The buckets that exist in every stack.
+const (
+	// OutputBucket takes what jobs write.
+	OutputBucket = "resiliency-output"
+	// LettersBucket takes the payloads of dead letters that are too large for
+	// Firestore.
+	LettersBucket = "resiliency-letters"
+)
 
 // GCS is a Cloud Storage server in this process. Its objects live in memory.
 type GCS struct {
@@ -55,7 +61,9 @@ func startGCS(logPath string, ports *ports) (*GCS, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the GCS server: %w", err), listener.Close(), log.Close())
 	}
-	fake.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: OutputBucket})
+	for _, bucket := range []string{OutputBucket, LettersBucket} {
+		fake.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: bucket})
+	}
 	g := &GCS{fake: fake, addr: loopback(port), log: log}
 	g.server = &http.Server{Handler: http.HandlerFunc(g.serve), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = g.server.Serve(listener) }() // returns when close is called

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -106,10 +107,22 @@ func (p *Project) Env() []string {
 	return append(os.Environ(), p.stack.vars(p.ID).with(
 		"CLUSTER", ClusterName,
 		"NAMESPACES", strings.Join(p.namespaces, ","),
+		// Everything listens on loopback, where everybody on this machine may call.
+		"AUTH", "none",
 		// Ctrl-C must end everything within ten seconds.
 		"SHUTDOWN_BUDGET", "5s",
 		"GORACE", "halt_on_error=1",
 	).environ()...)
+}
+
+// SlackChannel is the id of the channel that the project's notices go to: its
+// own, so that projects which share the stand-in do not see each other's.
+func (p *Project) SlackChannel() string { return slackChannel(p.ID) }
+
+// slackChannel has the form of an id, for only by its id is a channel searched.
+func slackChannel(projectID string) string {
+	sum := sha256.Sum256([]byte(projectID))
+	return "C" + strings.ToUpper(hex.EncodeToString(sum[:5]))
 }
 
 // Firestore returns a client of this project, through the proxy; the caller

@@ -21,11 +21,21 @@ func Services(binDir string) []ServiceSpec {
 		{Name: "status-updater"},
 		{Name: "event-streamer"},
 		{Name: WitnessName, Binary: "event-streamer", Env: []string{"PUBLISH=log"}},
+		DLQHandler(),
 	}
 	for i := range table {
 		table[i].Binary = filepath.Join(binDir, cmp.Or(table[i].Binary, table[i].Name))
 	}
 	return table
+}
+
+// DLQHandler is the row of dlq-handler. Here a message uses up its attempts
+// within ten seconds, and as much sooner a dependency counts as healthy again.
+func DLQHandler() ServiceSpec {
+	return ServiceSpec{
+		Name: "dlq-handler", Binary: "dlq-handler", ListenEnv: "HTTP_ADDR",
+		Env: []string{"AUTO_REPLAY_AFTER=30s", "AUTO_REPLAY_EVERY=5s"},
+	}
 }
 
 // CheckBinaries names every program that is missing.

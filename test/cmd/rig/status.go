@@ -40,7 +40,11 @@ func (c *statusCmd) Run(ctx context.Context) error {
 	}
 	fmt.Printf("Kubernetes %s, parts: %s\n", status.Kubernetes, strings.Join(status.Parts, ", "))
 	for _, s := range status.Services {
-		fmt.Printf("%-22s %-10s process %-8d %s\n", s.Name, state(s), s.PID, s.AdminURL)
+		fmt.Printf("%-22s %-10s process %-8d admin %s", s.Name, state(s), s.PID, s.AdminURL)
+		if s.URL != "" {
+			fmt.Printf("  pages %s", s.URL)
+		}
+		fmt.Println()
 	}
 	return nil
 }
