@@ -78,6 +78,9 @@ func bubble(t *testing.T, cfg notify.Config, test func(t *testing.T, r *rig)) {
 	})
 }
 
+// elapse lets time pass on the clock of the bubble.
+func elapse(d time.Duration) { time.Sleep(d) }
+
 // start runs the notifier until stop is called.
 func (r *rig) start() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())

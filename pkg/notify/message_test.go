@@ -21,7 +21,7 @@ func TestMessage_says_what_is_known(t *testing.T) {
 		f.Fields = []notify.Field{{Name: "Subscription", Value: "job-events-status-updater"}, {Name: "Empty"}}
 		f.Detail = "token " + "ghp_" + strings.Repeat("a1", 20) + " \xff"
 		r.note(f)
-		time.Sleep(soon)
+		elapse(soon)
 		want := notify.Message{
 			Title:    "Job events do not decode",
 			Sections: []string{"password=REDACTED in reversed"},
@@ -58,7 +58,7 @@ func TestMessage_is_bounded(t *testing.T) {
 		}
 		f.Link, f.DetailLink = "javascript:alert(1)", "https://user:pw@example.com/"
 		r.note(f)
-		time.Sleep(soon)
+		elapse(soon)
 		m := r.sink.Posted(false)[0].Message
 		if n := utf8.RuneCountInString(m.Title); n > 150 || len(m.Sections) > 20 || len(m.Fields) > 25 || m.Link != "" {
 			t.Errorf("title of %d characters, %d sections, %d fields, link %q", n, len(m.Sections), len(m.Fields), m.Link)

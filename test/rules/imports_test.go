@@ -43,10 +43,13 @@ func banned() map[string][]string {
 		"pkg/messaging":           {firestore, clientGo, modulePath + "pkg/jobstore"},
 		"pkg/jobstore":            {clientGo},
 		"pkg/service":             {firestore, pubsub, storage, clientGo},
-		"pkg/...":                 {slack, modulePath + "services", modulePath + "test"},
+		"pkg/...":                 {modulePath + "services", modulePath + "test"},
+		"pkg/jobstore/...":        {clientGo, slack},
+		"pkg/notify":              {firestore, pubsub, slack}, // its parts slackpost and jobstore/notices know those
 		"services/...":            append(atRun, modulePath+"test"),
 		"services/status-updater": {clientGo, storage, slack},
 		"services/event-streamer": {firestore, storage, slack},
+		"services/dlq-handler":    {clientGo},
 	}
 }
 

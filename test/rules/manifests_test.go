@@ -110,9 +110,16 @@ func TestManifests_of_services_are_probed_and_may_finish(t *testing.T) {
 	const budget = 20 // seconds, the default of SHUTDOWN_BUDGET
 	seen := map[string]bool{}
 	for _, m := range manifests(t) {
-		d, ok := m.object.(*appsv1.Deployment)
 		service := "services/" + strings.Split(m.file, "/")[1]
-		if !ok || !exists(service) {
+		if !exists(service) {
+			continue
+		}
+		if c, ok := m.object.(*batchv1.CronJob); ok {
+			seen[service] = true
+			checkCronJob(t, m.file, &c.Spec)
+		}
+		d, ok := m.object.(*appsv1.Deployment)
+		if !ok {
 			continue
 		}
 		seen[service] = true
@@ -130,8 +137,19 @@ func TestManifests_of_services_are_probed_and_may_finish(t *testing.T) {
 	}
 	for _, dir := range services(t) {
 		if !seen[dir] {
-			t.Errorf("%s has no Deployment under deploy/", dir)
+			t.Errorf("%s has no Deployment or CronJob under deploy/", dir)
 		}
+	}
+}
+
+// checkCronJob: two runs at once, a run without an end, or one that is started
+// again by Kubernetes beside its own continuation would all judge jobs twice.
+func checkCronJob(t *testing.T, file string, c *batchv1.CronJobSpec) {
+	t.Helper()
+	job := c.JobTemplate.Spec
+	if c.ConcurrencyPolicy != batchv1.ForbidConcurrent || c.StartingDeadlineSeconds == nil ||
+		job.ActiveDeadlineSeconds == nil || job.BackoffLimit == nil || *job.BackoffLimit > 0 {
+		t.Errorf("%s: a CronJob needs concurrencyPolicy Forbid, startingDeadlineSeconds, activeDeadlineSeconds and backoffLimit 0", file)
 	}
 }
 
