@@ -20,7 +20,7 @@ func TestDeploy_manifests_are_taken(t *testing.T) {
 		t.Errorf("the API server warns:\n%s", out)
 	}
 	for _, want := range []string{
-		"deployment.apps/event-streamer", "deployment.apps/event-streamer-witness", "deployment.apps/status-updater",
+		"deployment.apps/event-streamer", "deployment.apps/event-streamer-witness", "deployment.apps/status-updater", "deployment.apps/dlq-handler",
 		"rolebinding.rbac.authorization.k8s.io/event-streamer", "job.batch/provision",
 	} {
 		if !strings.Contains(out, want+" created (server dry run)") {
