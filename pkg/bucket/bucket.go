@@ -160,6 +160,10 @@ func categorize(err error) error {
 		return err
 	case errors.Is(err, storage.ErrObjectNotExist):
 		return resilience.Permanent(fmt.Errorf("%w: %w", ErrNotFound, err))
+	case errors.Is(err, storage.ErrBucketNotExist):
+		return resilience.Dependency(Dependency, fmt.Errorf("%w: %w", ErrNoBucket, err))
+	case isAPI && (api.Code == http.StatusForbidden || api.Code == http.StatusUnauthorized):
+		return resilience.Dependency(Dependency, fmt.Errorf("%w: %w", ErrRefused, err))
 	case isAPI && api.Code == http.StatusBadRequest:
 		return resilience.Permanent(err)
 	default:

@@ -1,6 +1,7 @@
 // Package bucket keeps objects in Cloud Storage: what is too large for
-// Firestore. It is the only code of the product that knows Cloud Storage.
+// Firestore. It also looks at the objects that others have left. It is the only
+// code of the product that knows Cloud Storage.
 //
-// Every call has a deadline, and every error a category. The package never lists
-// a bucket and never deletes: how long objects live is the bucket's lifecycle.
+// Every error has a category, and every call on one object a deadline. The
+// package never deletes: how long objects live is the bucket's lifecycle.
 package bucket
