@@ -181,7 +181,9 @@ func cutTime(t time.Time) time.Time {
 }
 
 // Cut shortens text to at most limit bytes without splitting a character, and
-// replaces what is not UTF-8, which neither protobuf nor Firestore would take.
+// replaces what is not UTF-8, which neither protobuf nor Firestore would take. What
+// it cuts is a copy: a part would keep the whole text in memory, and records that
+// are remembered would hold the megabytes that they were cut from.
 func Cut(s string, limit int) string {
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "\uFFFD")
@@ -192,5 +194,5 @@ func Cut(s string, limit int) string {
 	for limit > 0 && !utf8.RuneStart(s[limit]) {
 		limit--
 	}
-	return s[:limit]
+	return strings.Clone(s[:limit])
 }

@@ -117,3 +117,15 @@ func TestNames_roundTrip(t *testing.T) {
 		t.Error("an unknown state was read")
 	}
 }
+
+//nolint:paralleltest // allocations are counted over the whole process
+func TestCut_keeps_no_more_in_memory_than_it_returns(t *testing.T) {
+	long := strings.Repeat("é", 50_000)
+	if n := testing.AllocsPerRun(10, func() { long = Cut(long, len(long)-1) }); n < 1 {
+		t.Error("what was cut is a part of the long text, which cannot be freed while it is there")
+	}
+	short := "short"
+	if n := testing.AllocsPerRun(10, func() { short = Cut(short, 10) }); n > 0 {
+		t.Errorf("a text that is short enough is copied (%v allocations)", n)
+	}
+}
