@@ -97,7 +97,7 @@ test-report: ## Sum up the last `make test`; fails when no integration test ran
 .PHONY: soak
 soak: ## Run the integration tests at full size (about 30 minutes)
 	@rm -rf $(RUN)/test; rc=0; \
-	SOAK=1 $(MAKE) test-integration || rc=1; \
+	SOAK=1 $(MAKE) build test-integration || rc=1; \
 	$(MAKE) test-report || rc=1; \
 	exit $$rc
 

@@ -1,6 +1,8 @@
 // Package demo shows the whole system at work on one machine: real Kubernetes
 // Jobs of several kinds run through the services, and every record is compared
-// with what happened. It fails if anything is wrong or lost.
+// with what happened. Some messages die on the way, by their own fault or by that
+// of a record that takes no commit: the letters are kept, and replayed. The demo
+// fails if anything is wrong or lost.
 //
 // It only drives and compares; what runs is package stack's affair, and what is
 // right is package drive's.
@@ -15,6 +17,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/firestore"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/envision/resiliency/test/drive"
 	"github.com/envision/resiliency/test/stack"
@@ -28,7 +31,8 @@ type Options struct {
 	ToolsDir, BinDir string
 	// FilterFile is the path of logsink.FilterFile from here.
 	FilterFile string
-	// Jobs is how many Jobs are run; 200 is the full demo.
+	// Jobs is how many Jobs are run beside those of which messages die; 200 is the
+	// full demo.
 	Jobs int
 	// Out takes the progress and the table.
 	Out io.Writer
@@ -90,8 +94,13 @@ func Run(ctx context.Context, o Options) (err error) {
 
 // play runs all Jobs to their ends and waits for the records.
 func play(ctx context.Context, s *stack.Stack, p *stack.Project, client *firestore.Client, o Options) (*drive.Report, error) {
+	dead, err := newLetters(s, p)
+	if err != nil {
+		return nil, err
+	}
+	defer dead.letGo()
 	driver, err := drive.New(ctx, s.Kube(), drive.Plan{
-		Namespace: p.Namespace, Prefix: "demo", Scenarios: drive.Standard(o.Jobs),
+		Namespace: p.Namespace, Prefix: prefix, Scenarios: append(drive.Standard(o.Jobs), dead.scenario()),
 	})
 	if err != nil {
 		return nil, err
@@ -102,8 +111,15 @@ func play(ctx context.Context, s *stack.Stack, p *stack.Project, client *firesto
 	playing, cancel := context.WithTimeoutCause(ctx, playWithin,
 		fmt.Errorf("the Jobs have not all ended within %s; see the logs of the control plane", playWithin))
 	defer cancel()
-	if err := driver.Play(playing); err != nil {
+	var group errgroup.Group
+	group.Go(func() error { return driver.Play(playing) })
+	group.Go(func() error { return dead.play(playing) })
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return driver.Settle(ctx, client, patience)
+	report, err := driver.Settle(ctx, client, patience)
+	if err != nil {
+		return nil, err
+	}
+	return report, dead.check(ctx, report)
 }

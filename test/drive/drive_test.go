@@ -2,6 +2,9 @@ package drive
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,5 +132,54 @@ func TestReport(t *testing.T) {
 		if !strings.Contains(out.String(), s) {
 			t.Errorf("the table lacks %q:\n%s", s, out.String())
 		}
+	}
+}
+
+func TestReport_includes_what_others_judged(t *testing.T) {
+	t.Parallel()
+	r := newReport(nil)
+	r.Include("kept", "KEPT", map[string]string{"b": "", "a": "it is gone"})
+	want := &Report{
+		Jobs: 2, Correct: 1, Wrong: 1,
+		Scenarios: []ScenarioReport{{Name: "kept", Jobs: 2, Expected: "KEPT", Correct: 1}},
+		Problems:  []Problem{{JobID: "a", Verdict: "wrong", Problem: "it is gone"}},
+	}
+	if diff := cmp.Diff(want, r); diff != "" || r.Right() {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+}
+
+func TestLetters_waits_for_the_end_of_a_replay(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method + " " + r.URL.Path {
+		case "GET /api/letters":
+			_, _ = fmt.Fprintf(w, `{"letters":[{"id":"l-1","job_id":%q}]}`, r.URL.Query().Get("job_id"))
+		case "POST /api/replays":
+			w.WriteHeader(http.StatusAccepted)
+			_, _ = w.Write([]byte(`{"id":"o-1","state":"RUNNING"}`))
+		case "GET /api/operations/o-1":
+			if asked++; asked < 3 {
+				_, _ = w.Write([]byte(`{"id":"o-1","state":"RUNNING","replayed":1}`))
+				return
+			}
+			_, _ = w.Write([]byte(`{"id":"o-1","state":"DONE","replayed":2}`))
+		default:
+			http.Error(w, "no such letter", http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(server.Close)
+	api := Letters{URL: server.URL}
+	list, err := api.List(t.Context(), map[string]string{"job_id": "j 1"})
+	if err != nil || len(list) != 1 || list[0].JobID != "j 1" {
+		t.Errorf("list %+v, %v", list, err)
+	}
+	replay, err := api.Replay(t.Context(), map[string]string{"category": "retryable"}, "why")
+	if want := (Replay{ID: "o-1", State: "DONE", Replayed: 2}); err != nil || replay != want {
+		t.Errorf("replay %+v, %v; want %+v", replay, err, want)
+	}
+	if _, err := api.Open(t.Context(), "gone"); err == nil || !strings.Contains(err.Error(), "no such letter") {
+		t.Errorf("a letter that is gone: %v", err)
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 )
@@ -83,6 +85,20 @@ func (r *Report) add(p planned, verdict, problem string) {
 	}
 	if len(r.Problems) < maxProblems {
 		r.Problems = append(r.Problems, Problem{JobID: p.name, Verdict: verdict, Problem: problem})
+	}
+}
+
+// Include adds a scenario that the caller has judged by itself: for each job why
+// it is not as expected, "" if it is.
+func (r *Report) Include(scenario, expected string, problems map[string]string) {
+	s := &Scenario{Name: scenario, Expected: expected}
+	r.Scenarios = append(r.Scenarios, ScenarioReport{Name: scenario, Expected: expected})
+	for _, id := range slices.Sorted(maps.Keys(problems)) {
+		verdict := "correct"
+		if problems[id] != "" {
+			verdict = "wrong"
+		}
+		r.add(planned{scenario: s, name: id}, verdict, problems[id])
 	}
 }
 
