@@ -40,6 +40,10 @@ var goneRows = []row{
 		action: ActionCannotJudge, reason: ReasonClusterUnavailable, told: true,
 	},
 	{name: "its_rule_leaves_it_to_people", record: goneOf("look"), action: ActionLeave, reason: ReasonInvestigate, told: true},
+	{
+		name: "people_had_their_time", action: ActionFail, reason: ReasonGoneUndeclared, state: job.StateFailed, evidence: job.EvidenceAbsence,
+		record: record(said(ago(7*time.Hour), inCluster("u-1", ago(8*time.Hour)), owner("look"), func(o *job.Observation) { o.Stage = "training" })),
+	},
 	{name: "its_rule_resumes", record: goneOf("again"), action: ActionResume, reason: ReasonResume},
 	{
 		name: "its_rule_resumed", record: goneOf("again"), action: ActionFail, reason: ReasonResumesSpent, state: job.StateFailed, evidence: job.EvidenceAbsence,

@@ -102,7 +102,7 @@ func canonical(name string) string {
 func whose(fields map[string]string, q *judge.OutputQuery) (claim, string) {
 	found := claimNobody
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		value, want := fields[name], ""
+		var want string
 		switch canonical(name) {
 		case nameJobID:
 			want = q.JobID
@@ -115,7 +115,7 @@ func whose(fields map[string]string, q *judge.OutputQuery) (claim, string) {
 		default:
 			continue
 		}
-		if value != want {
+		if value := fields[name]; value != want {
 			return claimForeign, job.Cut(fmt.Sprintf("its %s is %q, that of this run is %q", canonical(name), value, want), maxFault)
 		}
 		if canonical(name) != nameJobID { // every run of the job would say that
