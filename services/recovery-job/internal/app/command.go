@@ -1,0 +1,123 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/envision/resiliency/pkg/service"
+	"github.com/envision/resiliency/services/recovery-job/internal/rules"
+)
+
+// Exit codes beside those of pkg/service, which are 0, 1 and 2 as well: 1 says
+// that some job could not be judged, 2 that the configuration is wrong.
+const (
+	exitOK            = 0
+	exitConfiguration = 2
+)
+
+// commands is the first word of the command line. What follows run and plan is
+// read by pkg/service.
+type commands struct {
+	Run struct {
+		Args []string `arg:"" optional:"" passthrough:"" help:"Flags; recovery-job run --help lists them."`
+	} `cmd:"" help:"Judge the jobs that are stuck and carry the verdicts out. The default."`
+	Plan struct {
+		Args []string `arg:"" optional:"" passthrough:"" help:"Flags; recovery-job plan --help lists them."`
+	} `cmd:"" help:"Show every stuck job with its evidence and the verdict that it would get. Changes nothing."`
+	CheckRules struct {
+		File string `arg:"" help:"Rule file."`
+	} `cmd:"" help:"Say everything that is wrong with a rule file, with line, column and key."`
+}
+
+// Main is the process: it reads the command and returns the code to exit with.
+func Main(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") && args[0] != "--help" && args[0] != "-h" {
+		args = append([]string{"run"}, args...)
+	}
+	var c commands
+	helped := false
+	parser, err := kong.New(&c, kong.Name(serviceName), kong.Description(description), kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { helped = true }))
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", serviceName, err)
+		return exitConfiguration
+	}
+	// Only the first word is for this parser.
+	known, rest := args[:1], args[1:]
+	if args[0] == "check-rules" {
+		known, rest = args, nil
+	}
+	chosen, err := parser.Parse(known)
+	switch {
+	case helped:
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(stderr, "%s: %v\n%s --help lists the commands.\n", serviceName, err, serviceName)
+		return exitConfiguration
+	}
+	switch chosen.Selected().Name {
+	case "check-rules":
+		return checkRules(c.CheckRules.File, stdout, stderr)
+	case "plan":
+		return service.Main(service.Spec{
+			Name: serviceName, Description: "Shows every stuck job with its evidence and the verdict that it would get. Changes nothing.",
+			LookupEnv: quietly(os.LookupEnv), Stdout: stdout,
+		}, rest, plan(stdout))
+	default:
+		return service.Main(service.Spec{Name: serviceName, Description: description, Stdout: stdout}, rest, carryOut(stdout, stderr))
+	}
+}
+
+// quietly is the environment of a person's terminal: a plan neither takes a port
+// that something else may have nor mixes its log with its table, unless told to.
+func quietly(lookup func(string) (string, bool)) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		if value, ok := lookup(name); ok && value != "" {
+			return value, true
+		}
+		switch name {
+		case "ADMIN_ADDR":
+			return "127.0.0.1:0", true
+		case "LOG_LEVEL":
+			return "warn", true
+		default:
+			return "", false
+		}
+	}
+}
+
+// checkRules judges a rule file.
+func checkRules(file string, stdout, stderr io.Writer) int {
+	set, err := readRules(file)
+	var wrong *rules.FileError
+	switch {
+	case errors.As(err, &wrong):
+		fmt.Fprintf(stderr, "%s\n%d problems\n", wrong, len(wrong.Problems))
+		return exitConfiguration
+	case err != nil:
+		fmt.Fprintf(stderr, "%s: %v\n", serviceName, err)
+		return exitConfiguration
+	}
+	for _, w := range set.Warnings {
+		fmt.Fprintf(stdout, "%s: warning: %s\n", file, w)
+	}
+	fmt.Fprintf(stdout, "%s: %d rules, nothing wrong\n", file, len(set.Rules))
+	return exitOK
+}
+
+// readRules reads a rule file; the built-in rules when there is none.
+func readRules(file string) (*rules.Set, error) {
+	if file == "" {
+		return rules.Defaults() //nolint:wrapcheck // it says what it is
+	}
+	data, err := os.ReadFile(file) //nolint:gosec // the operator names it
+	if err != nil {
+		return nil, fmt.Errorf("read the rules: %w", err)
+	}
+	return rules.Parse(file, data) //nolint:wrapcheck // it names the file
+}
