@@ -116,14 +116,20 @@ func (s *system) settle(d *drive.Driver) {
 // eventually asks again until the condition holds.
 func (s *system) eventually(what string, holds func() (bool, string)) {
 	s.t.Helper()
-	deadline := time.Now().Add(patience)
+	s.within(patience, what, holds)
+}
+
+// within is eventually for what may take longer.
+func (s *system) within(limit time.Duration, what string, holds func() (bool, string)) {
+	s.t.Helper()
+	deadline := time.Now().Add(limit)
 	for {
 		ok, now := holds()
 		if ok {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("%s did not come within %s; now: %s", what, patience, now)
+			s.t.Fatalf("%s did not come within %s; now: %s", what, limit, now)
 		}
 		select {
 		case <-s.t.Context().Done():
