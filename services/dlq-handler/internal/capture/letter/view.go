@@ -45,11 +45,16 @@ func view(kind string, m proto.Message, data []byte) string {
 }
 
 func protoView(m proto.Message) string {
-	out, err := protojson.MarshalOptions{Multiline: true, Indent: "  ", UseProtoNames: true}.Marshal(m)
+	out, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
+	var indented bytes.Buffer
+	if err == nil {
+		// Protobuf's own indentation varies from build to build on purpose.
+		err = json.Indent(&indented, out, "", "  ")
+	}
 	if err != nil {
 		return fmt.Sprintf("(cannot be shown: %v)", err)
 	}
-	text := string(out)
+	text := indented.String()
 	if n := messaging.UnknownFields(m); n > 0 {
 		text += fmt.Sprintf("\n\n%d fields that this release does not know. Those of the message itself:\n%s",
 			n, dump(m.ProtoReflect().GetUnknown()))
