@@ -84,6 +84,9 @@ func measures(o Options) []measure {
 		{"operations", func(ctx context.Context, s *stack.Stack, r *Report) error {
 			return measureOperations(ctx, s, o, r)
 		}},
+		{"dead-letters", func(ctx context.Context, s *stack.Stack, r *Report) error {
+			return measureLetters(ctx, s, o, r)
+		}},
 		// Last, because what it creates stays in the cluster.
 		{"streamer", func(ctx context.Context, s *stack.Stack, r *Report) error {
 			return measureStreamer(ctx, s, o.BinDir, r, o.Out)

@@ -1,8 +1,10 @@
 package deadmail
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -57,53 +59,71 @@ func Event(n int, at time.Time) job.Observation {
 // Letter is letter n of a collection as dlq-handler stores it, seen at that time:
 // 70 of 100 are open, 20 replayed, 10 discarded.
 func Letter(n int, at time.Time) (letters.Letter, error) {
-	at = at.UTC().Truncate(time.Microsecond)
 	event := Event(n, at)
-	message := jobevent.Encode(&event)
+	l, err := OpenLetter(&event, at)
+	if err != nil {
+		return letters.Letter{}, err
+	}
+	l.Fingerprint = Fingerprint(n)
+	if n%3 == 0 { // a third of them came by the log
+		l.Subscription, l.Topic = topology.SubscriptionJobLogEntriesStatusUpdater, topology.TopicJobLogEntries
+		l.ID = letters.ID(l.Subscription, l.JobID, l.EventID, l.Payload, l.Attributes)
+	}
+	switch {
+	case n%10 < 7:
+	case n%10 < 9:
+		Close(&l, letters.StateReplayed, l.LastSeenAt.Add(time.Minute))
+	default:
+		Close(&l, letters.StateDiscarded, l.LastSeenAt.Add(time.Minute))
+	}
+	return l, nil
+}
+
+// OpenLetter is the letter of a claim that was delivered ten times and could not
+// be committed.
+func OpenLetter(event *job.Observation, at time.Time) (letters.Letter, error) {
+	at = at.UTC().Truncate(time.Microsecond)
+	message := jobevent.Encode(event)
 	payload, err := proto.Marshal(message)
 	if err != nil {
-		return letters.Letter{}, fmt.Errorf("payload of letter %d: %w", n, err)
+		return letters.Letter{}, fmt.Errorf("payload of a letter of job %s: %w", event.JobID, err)
+	}
+	var decoded bytes.Buffer
+	if err := json.Indent(&decoded, []byte(protojson.MarshalOptions{UseProtoNames: true}.Format(message)), "", "  "); err != nil {
+		return letters.Letter{}, fmt.Errorf("view of a letter of job %s: %w", event.JobID, err)
 	}
 	sum := sha256.Sum256(payload)
 	l := letters.Letter{
 		State: letters.StateOpen, Subscription: topology.SubscriptionJobEventsStatusUpdater, Topic: topology.TopicJobEvents,
 		Type: string(message.ProtoReflect().Descriptor().FullName()), EventID: message.GetEventId(),
 		JobID: event.JobID, Tenant: event.Tenant, CorrelationID: event.CorrelationID, Attempts: 10,
-		Reason:   fmt.Sprintf("commit job %s: Firestore: rpc error: code = Aborted desc = too much contention on these documents", event.JobID),
-		Category: resilience.CategoryRetryable, Fingerprint: Fingerprint(n), Count: 1,
+		Reason:   "commit job " + event.JobID + ": rpc error: code = Aborted desc = too much contention on these documents",
+		Category: resilience.CategoryRetryable, Count: 1,
 		PublishedAt: at.Add(-time.Minute), FirstSeenAt: at, LastSeenAt: at,
 		Payload: payload, PayloadSize: int64(len(payload)), PayloadSHA256: hex.EncodeToString(sum[:]),
 		Attributes: []letters.Attribute{
 			{Key: messaging.AttributeCorrelationID, Value: event.CorrelationID},
 			{Key: messaging.AttributeEventID, Value: message.GetEventId()},
 			{Key: messaging.AttributeJobID, Value: event.JobID},
+			{Key: messaging.AttributeType, Value: string(message.ProtoReflect().Descriptor().FullName())},
 		},
-		Decoded: protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Format(message),
-		Cleanup: letters.Cleanup{Action: "recorded", Text: "The job has a record; nothing was changed.", At: at},
-		Episode: 1, MessageIDs: []string{fmt.Sprint(10_000_000 + n)},
-		History: []letters.Event{{At: at, What: letters.EventCaptured, Who: topology.SubscriptionJobEventsStatusUpdater}},
+		Decoded: decoded.String(),
+		Cleanup: letters.Cleanup{Action: "kept", Text: "The job has a record; nothing was changed.", At: at},
+		Episode: 1, MessageIDs: []string{event.EventID},
 	}
-	if n%3 == 0 { // a third of them came by the log
-		l.Subscription, l.Topic = topology.SubscriptionJobLogEntriesStatusUpdater, topology.TopicJobLogEntries
-	}
-	l.History[0].Reason = l.Reason
+	l.History = []letters.Event{{At: at, What: letters.EventCaptured, Who: l.Subscription, Reason: l.Reason}}
 	l.ID = letters.ID(l.Subscription, l.JobID, l.EventID, payload, l.Attributes)
-	closeLetter(&l, n, at)
 	return l, nil
 }
 
-// closeLetter gives a letter its state.
-func closeLetter(l *letters.Letter, n int, at time.Time) {
-	event := letters.Event{At: at.Add(time.Minute), Who: "operator@example.com", Reason: "the contention is over"}
-	switch {
-	case n%10 < 7:
-		return
-	case n%10 < 9:
-		l.State, l.Replays, event.What = letters.StateReplayed, 1, letters.EventReplayed
-		l.Claim = letters.Claim{By: event.Who, At: event.At, Until: event.At.Add(time.Minute)}
-	default:
-		l.State, event.What = letters.StateDiscarded, letters.EventDiscarded
+// Close gives a letter the state in which somebody left it at that time.
+func Close(l *letters.Letter, state letters.State, at time.Time) {
+	at = at.UTC().Truncate(time.Microsecond)
+	event := letters.Event{At: at, What: letters.EventDiscarded, Who: "operator@example.com", Reason: "it is known"}
+	if state == letters.StateReplayed {
+		event.What, event.Reason = letters.EventReplayed, "what it died of is over"
+		l.Replays, l.Claim = 1, letters.Claim{By: event.Who, At: at, Until: at.Add(time.Minute)}
 	}
-	l.ClosedAt, l.ExpiresAt = event.At, event.At.Add(letters.KeepClosed)
+	l.State, l.ClosedAt, l.ExpiresAt = state, at, at.Add(letters.KeepClosed)
 	l.History = append(l.History, event)
 }
