@@ -19,6 +19,11 @@ locals {
       publishes  = keys(local.topics)
       subscribes = ["dead-letters-dlq-handler"]
     }
+    recovery-job = {
+      firestore  = true
+      publishes  = ["job-updates", "job-phases", "job-commands"]
+      subscribes = []
+    }
   }
   publishers = merge([
     for s, may in local.services : { for t in may.publishes : "${s}/${t}" => { service = s, topic = t } }
@@ -69,4 +74,12 @@ resource "google_project_iam_member" "firestore" {
   project  = var.project
   role     = "roles/datastore.user"
   member   = google_service_account.service[each.key].member
+}
+
+# recovery-job reads outputs and writes none.
+resource "google_storage_bucket_iam_member" "outputs" {
+  for_each = toset(var.output_buckets)
+  bucket   = each.value
+  role     = "roles/storage.objectViewer"
+  member   = google_service_account.service["recovery-job"].member
 }

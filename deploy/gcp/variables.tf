@@ -40,3 +40,9 @@ variable "firestore_database" {
   type        = string
   default     = "(default)"
 }
+
+variable "output_buckets" {
+  description = "Buckets in which jobs leave their output; recovery-job looks there."
+  type        = list(string)
+  default     = []
+}

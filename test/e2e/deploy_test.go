@@ -21,6 +21,7 @@ func TestDeploy_manifests_are_taken(t *testing.T) {
 	}
 	for _, want := range []string{
 		"deployment.apps/event-streamer", "deployment.apps/event-streamer-witness", "deployment.apps/status-updater", "deployment.apps/dlq-handler",
+		"cronjob.batch/recovery-job", "rolebinding.rbac.authorization.k8s.io/recovery-job",
 		"rolebinding.rbac.authorization.k8s.io/event-streamer", "job.batch/provision",
 	} {
 		if !strings.Contains(out, want+" created (server dry run)") {

@@ -105,7 +105,9 @@ const leaseLook = 200 * time.Millisecond
 func (p *parts) run(ctx context.Context, lease *leases.Lease, stderr io.Writer) (*report.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.RunDeadline)
 	defer cancel()
-	p.outbox.start(ctx)
+	if p.health.Pipeline(ctx).PubSub == "" {
+		p.outbox.start(ctx)
+	}
 	draw, done := progress(stderr)
 	parts := p.runParts()
 	parts.Writer, parts.Outbox, parts.Fence = p.records, p.outbox, lease.Fence

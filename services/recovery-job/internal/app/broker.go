@@ -70,8 +70,12 @@ func (b *broker) answers(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, brokerTimeout)
 	defer cancel()
-	//nolint:wrapcheck // it names the topics
-	return publisher.Check(ctx, topology.TopicJobUpdates, topology.TopicJobCommands, topology.TopicJobPhases)
+	for _, topic := range []string{topology.TopicJobUpdates, topology.TopicJobCommands, topology.TopicJobPhases} {
+		if err := publisher.Check(ctx, topic); err != nil {
+			return err //nolint:wrapcheck // it names the topic
+		}
+	}
+	return nil
 }
 
 // PublishRaw implements relay.Publisher.
@@ -109,12 +113,9 @@ func newOutbox(records *jobstore.Store, b *broker, reg prometheus.Registerer, lo
 	return &outbox{relay: relay.New(records, b, cfg, reg, log), broker: b}
 }
 
-// start begins to send if Pub/Sub answers. Nothing is tried while it does not:
+// start begins to send. It is not to be called while Pub/Sub does not answer:
 // every message would wait for its timeout.
 func (o *outbox) start(ctx context.Context) {
-	if o.broker.answers(ctx) != nil {
-		return
-	}
 	ctx, o.stop = context.WithCancel(context.WithoutCancel(ctx))
 	o.sending, o.done = true, make(chan struct{})
 	go func() {

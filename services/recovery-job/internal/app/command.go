@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -35,42 +36,56 @@ type commands struct {
 }
 
 // Main is the process: it reads the command and returns the code to exit with.
-func Main(args []string, stdout, stderr io.Writer) int {
+func Main(args []string, stdout, stderr *os.File) int {
+	p := process{lookup: os.LookupEnv, stdout: stdout, stderr: stderr}
+	return p.main(context.Background(), args)
+}
+
+// process is what the process has of the outside.
+type process struct {
+	lookup         func(string) (string, bool)
+	stdout, stderr io.Writer
+}
+
+// main is Main for a caller that ends the process itself.
+func (p *process) main(ctx context.Context, args []string) int {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") && args[0] != "--help" && args[0] != "-h" {
 		args = append([]string{"run"}, args...)
 	}
-	var c commands
-	helped := false
-	parser, err := kong.New(&c, kong.Name(serviceName), kong.Description(description), kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }))
-	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", serviceName, err)
-		return exitConfiguration
-	}
-	// Only the first word is for this parser.
+	// Only the first word is for this parser, and the file of check-rules.
 	known, rest := args[:1], args[1:]
 	if args[0] == "check-rules" {
 		known, rest = args, nil
+	}
+	var c commands
+	helped := false
+	parser, err := kong.New(&c, kong.Name(serviceName), kong.Description(description), kong.Writers(p.stdout, p.stderr),
+		kong.Exit(func(int) { helped = true }))
+	if err != nil {
+		return p.misused(err)
 	}
 	chosen, err := parser.Parse(known)
 	switch {
 	case helped:
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "%s: %v\n%s --help lists the commands.\n", serviceName, err, serviceName)
-		return exitConfiguration
+		return p.misused(err)
 	}
+	spec := service.Spec{Name: serviceName, Description: description, LookupEnv: p.lookup, Stdout: p.stdout, Stderr: p.stderr}
 	switch chosen.Selected().Name {
 	case "check-rules":
-		return checkRules(c.CheckRules.File, stdout, stderr)
+		return checkRules(c.CheckRules.File, p.stdout, p.stderr)
 	case "plan":
-		return service.Main(service.Spec{
-			Name: serviceName, Description: "Shows every stuck job with its evidence and the verdict that it would get. Changes nothing.",
-			LookupEnv: quietly(os.LookupEnv), Stdout: stdout,
-		}, rest, plan(stdout))
+		spec.Description, spec.LookupEnv = chosen.Selected().Help, quietly(p.lookup)
+		return service.Run(ctx, spec, rest, plan(p.stdout))
 	default:
-		return service.Main(service.Spec{Name: serviceName, Description: description, Stdout: stdout}, rest, carryOut(stdout, stderr))
+		return service.Run(ctx, spec, rest, carryOut(p.stdout, p.stderr))
 	}
+}
+
+func (p *process) misused(err error) int {
+	fmt.Fprintf(p.stderr, "%s: %v\n%s --help lists the commands.\n", serviceName, err, serviceName)
+	return exitConfiguration
 }
 
 // quietly is the environment of a person's terminal: a plan neither takes a port

@@ -52,6 +52,8 @@ type Config struct {
 	RunDeadline time.Duration `name:"run-deadline" env:"RUN_DEADLINE" default:"45m" help:"How long a run may take; keep it below activeDeadlineSeconds. The next one goes on from there."`
 	// ProbeTimeout bounds one question to the cluster, and one call to the bucket.
 	ProbeTimeout time.Duration `name:"probe-timeout" env:"PROBE_TIMEOUT" default:"20s" help:"How long one question to the cluster may take; one about output, three times as long."`
+	// MissingAfter is when a Kubernetes Job ought to have a record.
+	MissingAfter time.Duration `name:"missing-after" env:"MISSING_AFTER" default:"5m" help:"How old a labelled Kubernetes Job without a record must be to get one from here."`
 	// LeaseTTL and LeaseWait are about the lease that keeps two runs apart.
 	LeaseTTL  time.Duration `name:"lease-ttl" env:"LEASE_TTL" default:"30s" help:"After this long without a sign of life another run may take over."`
 	LeaseWait time.Duration `name:"lease-wait" env:"LEASE_WAIT" default:"1m" help:"How long to wait for another run to end or to be taken over."`
@@ -111,6 +113,7 @@ func (c *Config) checkNumbers(wrong func(variable, flag, rule string, value any)
 		{"FIRESTORE_TIMEOUT", "firestore-timeout", c.FirestoreTimeout, 100 * time.Millisecond, time.Minute},
 		{"RUN_DEADLINE", "run-deadline", c.RunDeadline, time.Second, 24 * time.Hour},
 		{"PROBE_TIMEOUT", "probe-timeout", c.ProbeTimeout, 100 * time.Millisecond, 5 * time.Minute},
+		{"MISSING_AFTER", "missing-after", c.MissingAfter, 0, 24 * time.Hour},
 		{"LEASE_TTL", "lease-ttl", c.LeaseTTL, time.Second, time.Hour},
 		{"LEASE_WAIT", "lease-wait", c.LeaseWait, 0, 24 * time.Hour},
 	} {

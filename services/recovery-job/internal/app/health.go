@@ -9,8 +9,8 @@ import (
 	"github.com/envision/resiliency/services/recovery-job/internal/judge"
 )
 
-// heard is the service whose heartbeats tell whether news gets through.
-const heard = "status-updater"
+// watched is the service whose heartbeats tell whether news gets through.
+const watched = "status-updater"
 
 // healthAge is how long an answer about the pipeline holds. A run takes longer,
 // and the pipeline may break or heal in it.
@@ -42,7 +42,7 @@ func (h *health) ask(ctx context.Context) judge.Pipeline {
 	if err := h.pubsub(ctx); err != nil {
 		p.PubSub = err.Error()
 	}
-	beats, err := h.beats(ctx, heard)
+	beats, err := h.beats(ctx, watched)
 	if err != nil {
 		p.Probe, p.Fault = judge.Failed, judge.Fault{Kind: judge.FaultUnavailable, Err: err.Error()}
 		return p

@@ -146,7 +146,8 @@ func (p *parts) options(draw func(judged int)) runner.Options {
 		RunID: uuid.NewString(), Cluster: p.cfg.Cluster, Instance: p.instance, Version: p.rt.Version,
 		Shards: p.cfg.Shards, Parallel: p.cfg.Parallel, Page: page, Limit: p.cfg.Limit,
 		JudgeFor: time.Duration(float64(p.cfg.RunDeadline) * judgeShare),
-		Only:     p.cfg.Only, Rule: p.cfg.Rule, Guard: p.cfg.guard(), Progress: draw,
+		Only:     p.cfg.Only, Rule: p.cfg.Rule, Guard: p.cfg.guard(),
+		MissingAfter: p.cfg.MissingAfter, Progress: draw,
 	}
 }
 

@@ -262,7 +262,7 @@ func newBench(t *testing.T) *bench {
 		world: &world{cluster: map[string]judge.Cluster{}, output: map[string]judge.Output{}, asked: map[string]int{}},
 		opts: Options{
 			RunID: "r-1", Cluster: "main", Instance: "me", Version: "v", Token: 7, Shards: shards, Parallel: 4, Page: 3,
-			JudgeFor: time.Minute, Guard: judge.DefaultGuard(),
+			JudgeFor: time.Minute, MissingAfter: 5 * time.Minute, Guard: judge.DefaultGuard(),
 		},
 	}
 	b.Parts = Parts{

@@ -4,19 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/services/recovery-job/internal/report"
 )
 
-const (
-	// grace is how long a new Kubernetes Job's record may take to be made by
-	// those whose work it is.
-	grace = 5 * time.Minute
-	// lookUp is how many are looked up at once.
-	lookUp = 300
-)
+// lookUp is how many are looked up at once.
+const lookUp = 300
 
 // createMissing makes a record for each labelled Kubernetes Job whose job has
 // none: nobody would ever judge it otherwise. What cannot be listed is told, and
@@ -31,7 +25,7 @@ func (r *Runner) createMissing(ctx context.Context) {
 		}
 	}
 	err := r.Cluster.Labelled(ctx, func(l Labelled) {
-		if len(l.Claims) == 0 || r.Now().Sub(l.CreatedAt) < grace {
+		if len(l.Claims) == 0 || r.Now().Sub(l.CreatedAt) < r.opts.MissingAfter {
 			return // one that cannot be read is told of by who watches
 		}
 		if known, ok := batch[l.JobID]; ok {

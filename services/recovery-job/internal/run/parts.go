@@ -103,6 +103,9 @@ type Options struct {
 	Only, Rule string
 	// Guard bounds how many jobs fail by absence or assumption.
 	Guard judge.Guard
+	// MissingAfter is how old a labelled Kubernetes Job without a record must be to
+	// get one: until then those whose work it is may be at it.
+	MissingAfter time.Duration
 	// Progress is told how many jobs were judged; nil for nobody.
 	Progress func(judged int)
 }

@@ -1,0 +1,168 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/envision/resiliency/pkg/jobstore"
+	"github.com/envision/resiliency/services/recovery-job/internal/judge"
+	"github.com/envision/resiliency/services/recovery-job/internal/report"
+)
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+func TestHealth_AsksNowAndThen(t *testing.T) {
+	t.Parallel()
+	now, asked := noon, 0
+	var pubsub, store error
+	h := &health{
+		now:    func() time.Time { return now },
+		pubsub: func(context.Context) error { asked++; return pubsub },
+		beats: func(_ context.Context, service string) ([]jobstore.Heartbeat, error) {
+			if service != "status-updater" {
+				t.Errorf("asked for %s", service)
+			}
+			return []jobstore.Heartbeat{{At: now, Every: time.Minute, Receiving: true, BacklogAge: time.Second}}, store
+		},
+	}
+	for range 3 {
+		if p := h.Pipeline(t.Context()); p.Deaf(now) != "" || len(p.Beats) != 1 || p.Beats[0].BacklogAge != time.Second {
+			t.Errorf("pipeline %+v", p)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+	now, pubsub = now.Add(healthAge), errors.New("no route")
+	if p := h.Pipeline(t.Context()); !strings.Contains(p.Deaf(now), "no route") {
+		t.Errorf("pipeline %+v", p)
+	}
+	now, pubsub, store = now.Add(healthAge), nil, errors.New("no database")
+	if p := h.Pipeline(t.Context()); p.Probe != judge.Failed || !strings.Contains(p.Deaf(now), "no database") {
+		t.Errorf("pipeline %+v", p)
+	}
+}
+
+type phases struct {
+	phase jobstore.Phase
+	found bool
+	err   error
+}
+
+func (p phases) NewestPhase(context.Context, string) (jobstore.Phase, bool, error) {
+	return p.phase, p.found, p.err
+}
+
+func TestProbes_AnErrorIsNeverNothing(t *testing.T) {
+	t.Parallel()
+	ask := func(p phases) judge.Phase {
+		return (&probes{records: p}).Phase(t.Context(), judge.PhaseQuery{JobID: "j"})
+	}
+	if got := ask(phases{err: errors.New("down")}); got.Probe != judge.Failed || got.Fault.Err != "down" {
+		t.Errorf("error: %+v", got)
+	}
+	if got := ask(phases{}); got.Probe != judge.Answered || !got.At.IsZero() {
+		t.Errorf("none: %+v", got)
+	}
+	if got := ask(phases{jobstore.Phase{At: noon, Name: "train"}, true, nil}); got.Probe != judge.Answered || !got.At.Equal(noon) || got.Name != "train" {
+		t.Errorf("one: %+v", got)
+	}
+	if got := (noBucket{errors.New("no credentials")}).Output(t.Context(), judge.OutputQuery{}); got.Probe != judge.Failed {
+		t.Errorf("without a bucket: %+v", got)
+	}
+}
+
+func aReport() *report.Report {
+	r := &report.Report{RunID: "r", Cluster: "main", Plan: true, State: report.Cut, Error: "out of time", Read: 5, Looked: 3, Silent: "Pub/Sub is away"}
+	r.Count(&report.Item{
+		JobID: "j-1", Stage: "kubernetes", State: "RUNNING", Rule: "kubernetes", Action: "fail", Verdict: "FAILED", Evidence: "ABSENCE",
+		Reason: "GONE", Sentence: strings.Repeat("nothing is there ", 12), Fate: report.FateWithheld,
+	})
+	r.Count(&report.Item{JobID: "j-2", Action: "leave", Reason: "RUNNING", Fate: report.FateLeft})
+	return r
+}
+
+func TestShow(t *testing.T) {
+	t.Parallel()
+	var table, text, none strings.Builder
+	if err := errors.Join(show(&table, formatAuto, formatTable, aReport()), show(&text, formatJSON, formatTable, aReport()), show(&none, formatAuto, formatNone, aReport())); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"j-1", "FAILED (ABSENCE), withheld", "GONE", "leave", "Pub/Sub is away", "CUT: out of time", "5 due records read, 3 jobs looked at, 1 without a verdict", "WOULD BE"} {
+		if !strings.Contains(table.String(), want) {
+			t.Errorf("table lacks %q:\n%s", want, table.String())
+		}
+	}
+	var got report.Report
+	if err := json.Unmarshal([]byte(text.String()), &got); err != nil || len(got.Items) != 2 || got.Counts["withheld"] != 1 || got.State != report.Cut {
+		t.Errorf("JSON %+v, %v", got, err)
+	}
+	if none.Len() > 0 {
+		t.Errorf("shown: %s", none.String())
+	}
+}
+
+func TestConclude(t *testing.T) {
+	t.Parallel()
+	failed := errors.New("no database")
+	done := &report.Report{State: report.Done, Counts: map[string]int{"written": 3, "left": 2, "moved": 1}}
+	open := &report.Report{State: report.Done, Looked: 4, Counts: map[string]int{"unjudged": 1, "withheld": 1, "failed": 1}}
+	for _, c := range []struct {
+		name   string
+		report *report.Report
+		err    error
+		want   string
+	}{
+		{"done", done, nil, ""},
+		{"not_all_judged", open, nil, "3 of 4 are left"},
+		{"cut", &report.Report{State: report.Cut, Error: "out of time"}, nil, "out of time"},
+		{"failed", done, failed, "no database"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			err := conclude(c.report, c.err)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+	if !progressAt(open).IsZero() || !progressAt(&report.Report{State: report.Done, EndedAt: noon}).Equal(noon) {
+		t.Error("progress is what settled all")
+	}
+}
+
+func TestOutlive(t *testing.T) {
+	t.Parallel()
+	ctx, end := context.WithCancel(t.Context())
+	longer, cancel := outlive(ctx, 20*time.Millisecond)
+	defer cancel()
+	end()
+	if longer.Err() != nil {
+		t.Error("it ended at once")
+	}
+	select {
+	case <-longer.Done():
+	case <-time.After(10 * time.Second):
+		t.Error("it never ended")
+	}
+	other, cancel := outlive(t.Context(), time.Hour)
+	cancel()
+	if other.Err() == nil {
+		t.Error("it was not cancelled")
+	}
+}
+
+func TestOutbox_WaitsWithoutPubSub(t *testing.T) {
+	t.Parallel()
+	o := &outbox{broker: &broker{project: "", log: zerolog.Nop()}}
+	o.Offer([]jobstore.Entry{{ID: "e"}})
+	if _, err := o.finish(t.Context()); err == nil || !strings.Contains(err.Error(), "waits in the outbox") {
+		t.Errorf("finish: %v", err)
+	}
+}
