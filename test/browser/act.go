@@ -116,19 +116,6 @@ func (p *Page) Reload() {
 // pause is the time between two looks.
 const pause = 200 * time.Millisecond
 
-// Overflow is by how many pixels the page is wider than the view, with the
-// elements that stick out.
-func (p *Page) Overflow() (pixels int, by []string) {
-	p.t.Helper()
-	pixels = Eval[int](p, "document.documentElement.scrollWidth - document.documentElement.clientWidth")
-	if pixels > 0 {
-		by = Eval[[]string](p, `[...document.querySelectorAll("body *")]
-			.filter(el => el.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-			.map(el => el.tagName + "#" + el.id + "." + el.className).slice(0, 10)`)
-	}
-	return pixels, by
-}
-
 // Eval returns the value of an expression on the page.
 func Eval[T any](p *Page, expression string) T {
 	p.t.Helper()
