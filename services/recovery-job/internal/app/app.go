@@ -28,49 +28,47 @@ const (
 var errUnsettled = errors.New("not every job could be judged")
 
 // plan shows what a run would do.
-func plan(stdout io.Writer) func(ctx context.Context, rt *service.Runtime, cfg *Config) error {
-	return func(ctx context.Context, rt *service.Runtime, cfg *Config) error {
-		p, err := assemble(ctx, rt, cfg)
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(ctx, cfg.RunDeadline)
-		defer cancel()
-		parts := p.runParts()
-		parts.Journal = nil
-		r, err := runner.New(parts, p.options(nil)).Run(ctx)
-		if showErr := show(stdout, cfg.Output, formatTable, r); err == nil {
-			err = showErr
-		}
-		return conclude(r, err)
+func (p *process) plan(ctx context.Context, rt *service.Runtime, cfg *Config) error {
+	p.logClients(rt.Log)
+	with, err := assemble(ctx, rt, cfg)
+	if err != nil {
+		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.RunDeadline)
+	defer cancel()
+	parts := with.runParts()
+	parts.Journal = nil
+	r, err := runner.New(parts, with.options(nil)).Run(ctx)
+	if showErr := show(p.stdout, cfg.Output, formatTable, r); err == nil {
+		err = showErr
+	}
+	return conclude(r, err)
 }
 
-// carryOut makes a run under the lease.
-func carryOut(stdout, stderr io.Writer) func(ctx context.Context, rt *service.Runtime, cfg *Config) error {
-	return func(ctx context.Context, rt *service.Runtime, cfg *Config) error {
-		p, err := assemble(ctx, rt, cfg)
-		if err != nil {
-			return err
-		}
-		lease, err := p.acquire(ctx)
-		if err != nil {
-			return err
-		}
-		held, stop := lease.Keep(ctx)
-		r, err := p.run(held, lease, stderr)
-		stop()
-		after, cancel := outlive(ctx, rt.ShutdownBudget()*3/4)
-		defer cancel()
-		if releaseErr := lease.Release(after); releaseErr != nil {
-			rt.Log.Warn().Err(releaseErr).Msg("the lease ends by itself")
-		}
-		p.tell(after, r)
-		if showErr := show(stdout, cfg.Output, formatNone, r); err == nil {
-			err = showErr
-		}
-		return conclude(r, err)
+// run makes a run under the lease.
+func (p *process) run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
+	p.logClients(rt.Log)
+	with, err := assemble(ctx, rt, cfg)
+	if err != nil {
+		return err
 	}
+	lease, err := with.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	held, stop := lease.Keep(ctx)
+	r, err := with.run(held, lease, p.stderr)
+	stop()
+	after, cancel := outlive(ctx, rt.ShutdownBudget()*3/4)
+	defer cancel()
+	if releaseErr := lease.Release(after); releaseErr != nil {
+		rt.Log.Warn().Err(releaseErr).Msg("the lease ends by itself")
+	}
+	with.tell(after, r)
+	if showErr := show(p.stdout, cfg.Output, formatNone, r); err == nil {
+		err = showErr
+	}
+	return conclude(r, err)
 }
 
 // acquire waits for the lease: the run before may be about to end, or was killed.

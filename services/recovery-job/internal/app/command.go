@@ -9,6 +9,9 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"github.com/go-logr/logr"
+	"github.com/rs/zerolog"
+	"k8s.io/klog/v2"
 
 	"github.com/envision/resiliency/pkg/service"
 	"github.com/envision/resiliency/services/recovery-job/internal/rules"
@@ -37,7 +40,7 @@ type commands struct {
 
 // Main is the process: it reads the command and returns the code to exit with.
 func Main(args []string, stdout, stderr *os.File) int {
-	p := process{lookup: os.LookupEnv, stdout: stdout, stderr: stderr}
+	p := process{lookup: os.LookupEnv, stdout: stdout, stderr: stderr, logClients: logClients}
 	return p.main(context.Background(), args)
 }
 
@@ -45,6 +48,15 @@ func Main(args []string, stdout, stderr *os.File) int {
 type process struct {
 	lookup         func(string) (string, bool)
 	stdout, stderr io.Writer
+	// logClients makes libraries log as this process does.
+	logClients func(zerolog.Logger)
+}
+
+// logClients is for the whole process: client-go logs through klog, which is one
+// for all.
+func logClients(log zerolog.Logger) {
+	klog.SetLogger(logr.FromSlogHandler(zerolog.NewSlogHandler(
+		log.Level(zerolog.WarnLevel).With().Str("component", "client-go").Logger())))
 }
 
 // main is Main for a caller that ends the process itself.
@@ -77,9 +89,9 @@ func (p *process) main(ctx context.Context, args []string) int {
 		return checkRules(c.CheckRules.File, p.stdout, p.stderr)
 	case "plan":
 		spec.Description, spec.LookupEnv = chosen.Selected().Help, quietly(p.lookup)
-		return service.Run(ctx, spec, rest, plan(p.stdout))
+		return service.Run(ctx, spec, rest, p.plan)
 	default:
-		return service.Run(ctx, spec, rest, carryOut(p.stdout, p.stderr))
+		return service.Run(ctx, spec, rest, p.run)
 	}
 }
 

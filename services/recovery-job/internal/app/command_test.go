@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rs/zerolog"
 )
 
 // command runs the process without anything outside.
 func command(t *testing.T, env map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	p := process{lookup: lookup(env), stdout: &out, stderr: &errs}
+	p := process{lookup: lookup(env), stdout: &out, stderr: &errs, logClients: func(zerolog.Logger) {}}
 	code = p.main(t.Context(), args)
 	return code, out.String(), errs.String()
 }

@@ -19,6 +19,7 @@ import (
 	"cloud.google.com/go/firestore"
 	"cloud.google.com/go/pubsub/v2"
 	"github.com/google/uuid"
+	"github.com/rs/zerolog"
 	"google.golang.org/api/iterator"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -164,7 +165,7 @@ func (s *system) run(env map[string]string, args ...string) (code int, r report.
 		full["RULES"] = s.rules()
 	}
 	var out, errs bytes.Buffer
-	p := process{lookup: lookup(full), stdout: &out, stderr: &errs}
+	p := process{lookup: lookup(full), stdout: &out, stderr: &errs, logClients: func(zerolog.Logger) {}}
 	code = p.main(s.t.Context(), args)
 	if out.Len() > 0 {
 		if err := json.Unmarshal(out.Bytes(), &r); err != nil {

@@ -6,10 +6,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/google/uuid"
-	"github.com/rs/zerolog"
-	"k8s.io/klog/v2"
 
 	"github.com/envision/resiliency/pkg/bucket"
 	"github.com/envision/resiliency/pkg/job"
@@ -51,9 +48,6 @@ type parts struct {
 // assemble connects to everything. Only Firestore is required: without the
 // cluster, the bucket or Pub/Sub what needs them is told as not judged or not sent.
 func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, error) {
-	// client-go logs through klog, which is one for the process.
-	klog.SetLogger(logr.FromSlogHandler(zerolog.NewSlogHandler(
-		rt.Log.Level(zerolog.WarnLevel).With().Str("component", "client-go").Logger())))
 	for _, w := range cfg.rules.Warnings {
 		rt.Log.Warn().Str("rules", cfg.Rules).Msg(w.String())
 	}
