@@ -110,7 +110,10 @@ func TestPausedBy_NothingIsPulledWhileBroken(t *testing.T) {
 	select {
 	case <-p.got:
 		t.Error("a message came through a closed stream")
-	case <-time.After(500 * time.Millisecond): // the absence of an event needs some time
+	case <-time.After(3 * time.Second): // longer than the client takes to open another stream
+	}
+	if n := p.opened.Load(); n != 1 {
+		t.Errorf("%d streams were opened while paused", n-1)
 	}
 	if n := p.Deliveries(id); n != 0 {
 		t.Errorf("delivered %d times while paused", n)

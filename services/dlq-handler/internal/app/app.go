@@ -10,9 +10,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/messaging/topology"
 	"github.com/envision/resiliency/pkg/service"
 )
@@ -117,13 +114,4 @@ type budgets struct{ subscriber, relay, publisher, api time.Duration }
 
 func split(total time.Duration) budgets {
 	return budgets{subscriber: total / 2, relay: total / 8, publisher: total / 16, api: total / 4}
-}
-
-// instanceName tells processes apart, also those of one pod or one machine.
-func instanceName() string {
-	host, err := os.Hostname()
-	if err != nil || host == "" {
-		host = serviceName
-	}
-	return job.Cut(host, job.MaxIDBytes) + "-" + uuid.NewString()[:8]
 }

@@ -57,7 +57,7 @@ type assembly struct {
 }
 
 func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, error) {
-	a := &assembly{parts: &parts{}, rt: rt, cfg: cfg, budget: split(rt.ShutdownBudget()), instance: instanceName()}
+	a := &assembly{parts: &parts{}, rt: rt, cfg: cfg, budget: split(rt.ShutdownBudget()), instance: service.InstanceName(serviceName)}
 	a.breaker = resilience.NewBreaker("firestore", resilience.BreakerConfig{}, rt.Registry, rt.Log)
 	a.progress = &progress{now: time.Now, waiting: a.breaker.Broken}
 	for _, step := range []func(context.Context) error{a.stores, a.bucket, a.messages, a.replays, a.api, a.notes, a.capture} {

@@ -3,13 +3,11 @@ package app
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/envision/resiliency/pkg/bucket"
-	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/jobstore"
 	"github.com/envision/resiliency/pkg/jobstore/announce"
 	"github.com/envision/resiliency/pkg/jobstore/leases"
@@ -51,7 +49,7 @@ func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, er
 	for _, w := range cfg.rules.Warnings {
 		rt.Log.Warn().Str("rules", cfg.Rules).Msg(w.String())
 	}
-	p := &parts{rt: rt, cfg: cfg, instance: instanceName()}
+	p := &parts{rt: rt, cfg: cfg, instance: service.InstanceName(serviceName)}
 	for _, step := range []func(context.Context) error{p.stores, p.sources} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -171,13 +169,4 @@ func (p *parts) post(ctx context.Context, r *report.Report) {
 	if err != nil {
 		p.rt.Log.Warn().Err(err).Msg("developers are not told of the run yet")
 	}
-}
-
-// instanceName tells processes apart, also those of one pod or one machine.
-func instanceName() string {
-	host, err := os.Hostname()
-	if err != nil || host == "" {
-		host = serviceName
-	}
-	return job.Cut(host, job.MaxIDBytes) + "-" + uuid.NewString()[:8]
 }

@@ -7,13 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/jobstore"
 	"github.com/envision/resiliency/pkg/jobstore/announce"
 	"github.com/envision/resiliency/pkg/jobstore/relay"
@@ -85,7 +81,7 @@ func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, er
 		defer cancel()
 		return p.publisher.Close(ctx)
 	})
-	instance := instanceName()
+	instance := service.InstanceName(serviceName)
 	p.store = jobstore.New(documents,
 		jobstore.WithRegisterer(rt.Registry), jobstore.WithWriter(instance), jobstore.WithShards(cfg.Shards),
 		jobstore.WithCache(cfg.CacheSize, jobstore.MaxCacheAge), jobstore.WithTimeout(cfg.FirestoreTimeout),
@@ -197,13 +193,4 @@ type budgets struct{ subscriber, relay, publisher time.Duration }
 
 func split(total time.Duration) budgets {
 	return budgets{subscriber: total / 2, relay: total / 8, publisher: total / 16}
-}
-
-// instanceName tells processes apart, also those of one pod or one machine.
-func instanceName() string {
-	host, err := os.Hostname()
-	if err != nil || host == "" {
-		host = serviceName
-	}
-	return job.Cut(host, job.MaxIDBytes) + "-" + uuid.NewString()[:8]
 }

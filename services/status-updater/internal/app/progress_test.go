@@ -138,10 +138,3 @@ func TestSplit_LeavesTimeForEveryPart(t *testing.T) {
 		}
 	}
 }
-
-func TestInstanceName_TellsProcessesApart(t *testing.T) {
-	t.Parallel()
-	if a, b := instanceName(), instanceName(); a == b {
-		t.Errorf("two processes are called %s", a)
-	}
-}
