@@ -752,8 +752,10 @@ type FailureCaptured struct {
 	// Why the capsule is not complete, when it is not.
 	Incomplete string `protobuf:"bytes,5,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
 	// Where the whole capsule is, as gs://bucket/object, when it is too big for
-	// the event.
-	Uri           string `protobuf:"bytes,6,opt,name=uri,proto3" json:"uri,omitempty"`
+	// the event. The object is a FailureCaptured as JSON, with proto field names.
+	Uri string `protobuf:"bytes,6,opt,name=uri,proto3" json:"uri,omitempty"`
+	// What Kubernetes said about the pod and its Job, oldest first, cut to size.
+	Events        []*KubernetesNote `protobuf:"bytes,7,rep,name=events,proto3" json:"events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -830,6 +832,104 @@ func (x *FailureCaptured) GetUri() string {
 	return ""
 }
 
+func (x *FailureCaptured) GetEvents() []*KubernetesNote {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// KubernetesNote is an Event object of Kubernetes.
+type KubernetesNote struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it was last seen.
+	At *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	// What it is about, as kind/name, for example "Pod/train-x7k2p".
+	Object string `protobuf:"bytes,2,opt,name=object,proto3" json:"object,omitempty"`
+	// "Normal" or "Warning".
+	Type string `protobuf:"bytes,3,opt,name=type,proto3" json:"type,omitempty"`
+	// Why, in one word, for example "BackOff".
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// One line for a person, redacted, at most 1,024 bytes.
+	Message string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	// How often it was seen; 0 when not said.
+	Count         int32 `protobuf:"varint,6,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KubernetesNote) Reset() {
+	*x = KubernetesNote{}
+	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KubernetesNote) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KubernetesNote) ProtoMessage() {}
+
+func (x *KubernetesNote) ProtoReflect() protoreflect.Message {
+	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KubernetesNote.ProtoReflect.Descriptor instead.
+func (*KubernetesNote) Descriptor() ([]byte, []int) {
+	return file_envision_resiliency_v1_phase_event_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *KubernetesNote) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *KubernetesNote) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *KubernetesNote) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *KubernetesNote) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *KubernetesNote) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *KubernetesNote) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 // ContainerLog is the end of a container's log.
 type ContainerLog struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -847,7 +947,7 @@ type ContainerLog struct {
 
 func (x *ContainerLog) Reset() {
 	*x = ContainerLog{}
-	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[7]
+	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -859,7 +959,7 @@ func (x *ContainerLog) String() string {
 func (*ContainerLog) ProtoMessage() {}
 
 func (x *ContainerLog) ProtoReflect() protoreflect.Message {
-	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[7]
+	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,7 +972,7 @@ func (x *ContainerLog) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerLog.ProtoReflect.Descriptor instead.
 func (*ContainerLog) Descriptor() ([]byte, []int) {
-	return file_envision_resiliency_v1_phase_event_proto_rawDescGZIP(), []int{7}
+	return file_envision_resiliency_v1_phase_event_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ContainerLog) GetContainer() string {
@@ -924,7 +1024,7 @@ type RecoveryJudged struct {
 
 func (x *RecoveryJudged) Reset() {
 	*x = RecoveryJudged{}
-	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[8]
+	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1036,7 @@ func (x *RecoveryJudged) String() string {
 func (*RecoveryJudged) ProtoMessage() {}
 
 func (x *RecoveryJudged) ProtoReflect() protoreflect.Message {
-	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[8]
+	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1049,7 @@ func (x *RecoveryJudged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecoveryJudged.ProtoReflect.Descriptor instead.
 func (*RecoveryJudged) Descriptor() ([]byte, []int) {
-	return file_envision_resiliency_v1_phase_event_proto_rawDescGZIP(), []int{8}
+	return file_envision_resiliency_v1_phase_event_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RecoveryJudged) GetRunId() string {
@@ -1011,7 +1111,7 @@ type DeadLettered struct {
 
 func (x *DeadLettered) Reset() {
 	*x = DeadLettered{}
-	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[9]
+	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1123,7 @@ func (x *DeadLettered) String() string {
 func (*DeadLettered) ProtoMessage() {}
 
 func (x *DeadLettered) ProtoReflect() protoreflect.Message {
-	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[9]
+	mi := &file_envision_resiliency_v1_phase_event_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1136,7 @@ func (x *DeadLettered) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLettered.ProtoReflect.Descriptor instead.
 func (*DeadLettered) Descriptor() ([]byte, []int) {
-	return file_envision_resiliency_v1_phase_event_proto_rawDescGZIP(), []int{9}
+	return file_envision_resiliency_v1_phase_event_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeadLettered) GetLetterId() string {
@@ -1125,7 +1225,7 @@ const file_envision_resiliency_v1_phase_event_proto_rawDesc = "" +
 	"\bto_state\x18\x03 \x01(\x0e2 .envision.resiliency.v1.JobStateR\atoState\x12A\n" +
 	"\vto_evidence\x18\x04 \x01(\x0e2 .envision.resiliency.v1.EvidenceR\n" +
 	"toEvidence\x12\x1a\n" +
-	"\brevision\x18\x05 \x01(\x03R\brevision\"\xcb\x01\n" +
+	"\brevision\x18\x05 \x01(\x03R\brevision\"\x8b\x02\n" +
 	"\x0fFailureCaptured\x12\x10\n" +
 	"\x03pod\x18\x01 \x01(\tR\x03pod\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12&\n" +
@@ -1134,7 +1234,15 @@ const file_envision_resiliency_v1_phase_event_proto_rawDesc = "" +
 	"\n" +
 	"incomplete\x18\x05 \x01(\tR\n" +
 	"incomplete\x12\x10\n" +
-	"\x03uri\x18\x06 \x01(\tR\x03uri\"z\n" +
+	"\x03uri\x18\x06 \x01(\tR\x03uri\x12>\n" +
+	"\x06events\x18\a \x03(\v2&.envision.resiliency.v1.KubernetesNoteR\x06events\"\xb0\x01\n" +
+	"\x0eKubernetesNote\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
+	"\x06object\x18\x02 \x01(\tR\x06object\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\tR\x04type\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\x12\x14\n" +
+	"\x05count\x18\x06 \x01(\x05R\x05count\"z\n" +
 	"\fContainerLog\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x1a\n" +
 	"\bprevious\x18\x02 \x01(\bR\bprevious\x12\x12\n" +
@@ -1176,7 +1284,7 @@ func file_envision_resiliency_v1_phase_event_proto_rawDescGZIP() []byte {
 }
 
 var file_envision_resiliency_v1_phase_event_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_envision_resiliency_v1_phase_event_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_envision_resiliency_v1_phase_event_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_envision_resiliency_v1_phase_event_proto_goTypes = []any{
 	(PhaseOutcome)(0),             // 0: envision.resiliency.v1.PhaseOutcome
 	(NoteLevel)(0),                // 1: envision.resiliency.v1.NoteLevel
@@ -1187,49 +1295,52 @@ var file_envision_resiliency_v1_phase_event_proto_goTypes = []any{
 	(*PhaseNoted)(nil),            // 6: envision.resiliency.v1.PhaseNoted
 	(*StatusCorrected)(nil),       // 7: envision.resiliency.v1.StatusCorrected
 	(*FailureCaptured)(nil),       // 8: envision.resiliency.v1.FailureCaptured
-	(*ContainerLog)(nil),          // 9: envision.resiliency.v1.ContainerLog
-	(*RecoveryJudged)(nil),        // 10: envision.resiliency.v1.RecoveryJudged
-	(*DeadLettered)(nil),          // 11: envision.resiliency.v1.DeadLettered
-	nil,                           // 12: envision.resiliency.v1.PhaseEvent.DetailsEntry
-	(*timestamppb.Timestamp)(nil), // 13: google.protobuf.Timestamp
-	(*Stage)(nil),                 // 14: envision.resiliency.v1.Stage
-	(Source)(0),                   // 15: envision.resiliency.v1.Source
-	(*CauseDetail)(nil),           // 16: envision.resiliency.v1.CauseDetail
-	(*KubernetesRef)(nil),         // 17: envision.resiliency.v1.KubernetesRef
-	(JobState)(0),                 // 18: envision.resiliency.v1.JobState
-	(Evidence)(0),                 // 19: envision.resiliency.v1.Evidence
+	(*KubernetesNote)(nil),        // 9: envision.resiliency.v1.KubernetesNote
+	(*ContainerLog)(nil),          // 10: envision.resiliency.v1.ContainerLog
+	(*RecoveryJudged)(nil),        // 11: envision.resiliency.v1.RecoveryJudged
+	(*DeadLettered)(nil),          // 12: envision.resiliency.v1.DeadLettered
+	nil,                           // 13: envision.resiliency.v1.PhaseEvent.DetailsEntry
+	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*Stage)(nil),                 // 15: envision.resiliency.v1.Stage
+	(Source)(0),                   // 16: envision.resiliency.v1.Source
+	(*CauseDetail)(nil),           // 17: envision.resiliency.v1.CauseDetail
+	(*KubernetesRef)(nil),         // 18: envision.resiliency.v1.KubernetesRef
+	(JobState)(0),                 // 19: envision.resiliency.v1.JobState
+	(Evidence)(0),                 // 20: envision.resiliency.v1.Evidence
 }
 var file_envision_resiliency_v1_phase_event_proto_depIdxs = []int32{
-	13, // 0: envision.resiliency.v1.PhaseEvent.occurred_at:type_name -> google.protobuf.Timestamp
-	14, // 1: envision.resiliency.v1.PhaseEvent.stage:type_name -> envision.resiliency.v1.Stage
-	15, // 2: envision.resiliency.v1.PhaseEvent.source:type_name -> envision.resiliency.v1.Source
-	12, // 3: envision.resiliency.v1.PhaseEvent.details:type_name -> envision.resiliency.v1.PhaseEvent.DetailsEntry
+	14, // 0: envision.resiliency.v1.PhaseEvent.occurred_at:type_name -> google.protobuf.Timestamp
+	15, // 1: envision.resiliency.v1.PhaseEvent.stage:type_name -> envision.resiliency.v1.Stage
+	16, // 2: envision.resiliency.v1.PhaseEvent.source:type_name -> envision.resiliency.v1.Source
+	13, // 3: envision.resiliency.v1.PhaseEvent.details:type_name -> envision.resiliency.v1.PhaseEvent.DetailsEntry
 	3,  // 4: envision.resiliency.v1.PhaseEvent.started:type_name -> envision.resiliency.v1.PhaseStarted
 	4,  // 5: envision.resiliency.v1.PhaseEvent.progressed:type_name -> envision.resiliency.v1.PhaseProgressed
 	5,  // 6: envision.resiliency.v1.PhaseEvent.ended:type_name -> envision.resiliency.v1.PhaseEnded
 	6,  // 7: envision.resiliency.v1.PhaseEvent.noted:type_name -> envision.resiliency.v1.PhaseNoted
 	7,  // 8: envision.resiliency.v1.PhaseEvent.corrected:type_name -> envision.resiliency.v1.StatusCorrected
 	8,  // 9: envision.resiliency.v1.PhaseEvent.failure_captured:type_name -> envision.resiliency.v1.FailureCaptured
-	10, // 10: envision.resiliency.v1.PhaseEvent.recovery_judged:type_name -> envision.resiliency.v1.RecoveryJudged
-	11, // 11: envision.resiliency.v1.PhaseEvent.dead_lettered:type_name -> envision.resiliency.v1.DeadLettered
+	11, // 10: envision.resiliency.v1.PhaseEvent.recovery_judged:type_name -> envision.resiliency.v1.RecoveryJudged
+	12, // 11: envision.resiliency.v1.PhaseEvent.dead_lettered:type_name -> envision.resiliency.v1.DeadLettered
 	0,  // 12: envision.resiliency.v1.PhaseEnded.outcome:type_name -> envision.resiliency.v1.PhaseOutcome
-	16, // 13: envision.resiliency.v1.PhaseEnded.cause:type_name -> envision.resiliency.v1.CauseDetail
+	17, // 13: envision.resiliency.v1.PhaseEnded.cause:type_name -> envision.resiliency.v1.CauseDetail
 	1,  // 14: envision.resiliency.v1.PhaseNoted.level:type_name -> envision.resiliency.v1.NoteLevel
-	17, // 15: envision.resiliency.v1.PhaseNoted.kubernetes:type_name -> envision.resiliency.v1.KubernetesRef
-	16, // 16: envision.resiliency.v1.PhaseNoted.cause:type_name -> envision.resiliency.v1.CauseDetail
-	18, // 17: envision.resiliency.v1.StatusCorrected.from_state:type_name -> envision.resiliency.v1.JobState
-	19, // 18: envision.resiliency.v1.StatusCorrected.from_evidence:type_name -> envision.resiliency.v1.Evidence
-	18, // 19: envision.resiliency.v1.StatusCorrected.to_state:type_name -> envision.resiliency.v1.JobState
-	19, // 20: envision.resiliency.v1.StatusCorrected.to_evidence:type_name -> envision.resiliency.v1.Evidence
-	9,  // 21: envision.resiliency.v1.FailureCaptured.logs:type_name -> envision.resiliency.v1.ContainerLog
-	18, // 22: envision.resiliency.v1.RecoveryJudged.verdict:type_name -> envision.resiliency.v1.JobState
-	19, // 23: envision.resiliency.v1.RecoveryJudged.evidence:type_name -> envision.resiliency.v1.Evidence
-	13, // 24: envision.resiliency.v1.RecoveryJudged.next_check_at:type_name -> google.protobuf.Timestamp
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	18, // 15: envision.resiliency.v1.PhaseNoted.kubernetes:type_name -> envision.resiliency.v1.KubernetesRef
+	17, // 16: envision.resiliency.v1.PhaseNoted.cause:type_name -> envision.resiliency.v1.CauseDetail
+	19, // 17: envision.resiliency.v1.StatusCorrected.from_state:type_name -> envision.resiliency.v1.JobState
+	20, // 18: envision.resiliency.v1.StatusCorrected.from_evidence:type_name -> envision.resiliency.v1.Evidence
+	19, // 19: envision.resiliency.v1.StatusCorrected.to_state:type_name -> envision.resiliency.v1.JobState
+	20, // 20: envision.resiliency.v1.StatusCorrected.to_evidence:type_name -> envision.resiliency.v1.Evidence
+	10, // 21: envision.resiliency.v1.FailureCaptured.logs:type_name -> envision.resiliency.v1.ContainerLog
+	9,  // 22: envision.resiliency.v1.FailureCaptured.events:type_name -> envision.resiliency.v1.KubernetesNote
+	14, // 23: envision.resiliency.v1.KubernetesNote.at:type_name -> google.protobuf.Timestamp
+	19, // 24: envision.resiliency.v1.RecoveryJudged.verdict:type_name -> envision.resiliency.v1.JobState
+	20, // 25: envision.resiliency.v1.RecoveryJudged.evidence:type_name -> envision.resiliency.v1.Evidence
+	14, // 26: envision.resiliency.v1.RecoveryJudged.next_check_at:type_name -> google.protobuf.Timestamp
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_envision_resiliency_v1_phase_event_proto_init() }
@@ -1254,7 +1365,7 @@ func file_envision_resiliency_v1_phase_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_envision_resiliency_v1_phase_event_proto_rawDesc), len(file_envision_resiliency_v1_phase_event_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
