@@ -3,6 +3,7 @@ package deliver
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/kube"
@@ -20,7 +21,8 @@ func TestEntry_batch_putsClaimsFirst(t *testing.T) {
 	}
 	for n, want := range map[int][]string{1: {"s-1"}, 2: {"s-1", "p-1"}, 9: {"s-1", "p-1", "p-2", "p-3"}} {
 		var got []string
-		for _, w := range e.batch(n) {
+		batch, _ := e.batch(n, func(waiting) time.Duration { return 0 })
+		for _, w := range batch {
 			got = append(got, w.EventID())
 		}
 		if !slices.Equal(got, want) {

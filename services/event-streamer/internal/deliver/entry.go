@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"time"
@@ -25,6 +26,8 @@ type entry struct {
 	done []uint64
 	// since is from when on the entry has had something to do.
 	since time.Time
+	// over says that the end of the Job has been said.
+	over bool
 }
 
 type waiting struct {
@@ -32,6 +35,8 @@ type waiting struct {
 	hash  uint64
 	seen  time.Time
 	marks []fact.Mark
+	// joined are the causes that go with this fact, by their hashes.
+	joined []uint64
 }
 
 func (e *entry) busy() bool { return len(e.pending) > 0 || e.judge != nil }
@@ -50,6 +55,7 @@ func (q *Queue) keep(e *entry, facts []fact.Fact, marks []fact.Mark) {
 			// The change that it followed from first is the one that counts.
 		case covered:
 			e.remember(h)
+			e.over = e.over || f.Ends()
 			q.metrics.skipped.Inc()
 		default:
 			e.pending = append(e.pending, waiting{Fact: f, hash: h, seen: time.Now(), marks: slices.Clone(marks)})
@@ -66,16 +72,59 @@ func (e *entry) remember(hash uint64) {
 
 // batch returns up to n pending facts, claims before phases: many phases that
 // cannot be published must not stand before what is true of the job.
-func (e *entry) batch(n int) []waiting {
-	batch := make([]waiting, 0, min(len(e.pending), n))
-	for _, phases := range []bool{false, true} {
-		for i := range e.pending {
-			if len(batch) < n && phases == (e.pending[i].Kind() == fact.KindPhase) {
-				batch = append(batch, e.pending[i])
+//
+// A cause waits as long as left says, for the end that it explains mostly follows
+// within moments: it then goes with the end, so that the record is written once
+// and the user told of both. held is how long until the first that waits is due,
+// 0 when none does.
+func (e *entry) batch(n int, left func(waiting) time.Duration) (batch []waiting, held time.Duration) {
+	var claims, phases []waiting
+	joined := e.joined()
+	for _, w := range e.pending {
+		switch w.Kind() {
+		case fact.KindPhase:
+			phases = append(phases, w)
+			continue
+		case fact.KindCause:
+			if joined[w.hash] {
+				continue
+			}
+			if wait := left(w); wait > 0 && !e.over {
+				held = min(cmp.Or(held, wait), wait)
+				continue
+			}
+		case fact.KindStatus:
+			w = e.explain(w)
+		}
+		claims = append(claims, w)
+	}
+	batch = slices.Concat(claims, phases)
+	return batch[:min(n, len(batch))], held
+}
+
+// explain joins an end with the causes that wait. The most specific one is said;
+// the merge would keep no other.
+func (e *entry) explain(end waiting) waiting {
+	for i := range e.pending {
+		if explained, joined := end.Explained(e.pending[i].Fact); joined {
+			end.Fact = explained
+			end.joined = append(end.joined, e.pending[i].hash)
+		}
+	}
+	return end
+}
+
+// joined are the causes that go with an end, by their hashes.
+func (e *entry) joined() map[uint64]bool {
+	joined := map[uint64]bool{}
+	for _, w := range e.pending {
+		if w.Ends() {
+			for _, h := range e.explain(w).joined {
+				joined[h] = true
 			}
 		}
 	}
-	return batch
+	return joined
 }
 
 // prune drops what a watermark has come to cover.
@@ -101,6 +150,7 @@ func (e *entry) settle(settled map[uint64]bool) {
 	for _, w := range e.pending {
 		if settled[w.hash] {
 			e.remember(w.hash)
+			e.over = e.over || w.Ends()
 		} else {
 			kept = append(kept, w)
 		}

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/kube"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 	"github.com/envision/resiliency/services/event-streamer/internal/fact"
@@ -38,6 +39,7 @@ type fakeSender struct {
 	mu        sync.Mutex
 	tries     map[string]int
 	confirmed []string
+	said      map[string]fact.Fact // what was confirmed, by event id
 }
 
 func (s *fakeSender) Wait(ctx context.Context) error {
@@ -62,6 +64,10 @@ func (s *fakeSender) Send(_ context.Context, batch []fact.Fact) []error {
 		}
 		if errs[i] == nil {
 			s.confirmed = append(s.confirmed, id)
+			if s.said == nil {
+				s.said = map[string]fact.Fact{}
+			}
+			s.said[id] = f
 		}
 	}
 	return errs
@@ -72,6 +78,14 @@ func (s *fakeSender) got() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(slices.Values(s.confirmed))
+}
+
+// causeOf is the cause that a confirmed fact names.
+func (s *fakeSender) causeOf(id string) job.Cause {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, _ := s.said[id].Message().(*resiliencyv1.JobEvent)
+	return e.GetStatusObserved().GetCause().GetCause()
 }
 
 func (s *fakeSender) triesOf(id string) int {

@@ -11,6 +11,7 @@ type metrics struct {
 	pending, tracked   prometheus.Gauge
 	leader             prometheus.Gauge
 	skipped, panics    prometheus.Counter
+	joined             prometheus.Counter
 	latency            prometheus.Histogram
 }
 
@@ -40,6 +41,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "event_streamer_events_skipped_total",
 			Help: "Facts that the watermark knows as published, by an earlier process or by the leader.",
 		}),
+		joined: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "event_streamer_causes_joined_total",
+			Help: "Causes that were said with the end that they explain, not apart.",
+		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "event_streamer_delivery_panics_total",
 			Help: "Panics caught while delivering the facts of one Job; any is a bug.",
@@ -55,6 +60,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.published.WithLabelValues(kind)
 		m.refused.WithLabelValues(kind)
 	}
-	reg.MustRegister(m.published, m.refused, m.pending, m.tracked, m.leader, m.skipped, m.panics, m.latency)
+	reg.MustRegister(m.published, m.refused, m.pending, m.tracked, m.leader, m.skipped, m.joined, m.panics, m.latency)
 	return m
 }

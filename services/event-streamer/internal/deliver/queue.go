@@ -42,6 +42,10 @@ type Config struct {
 	// block; 10,000 by default. An informer goes on meanwhile: it keeps the
 	// objects, which are smaller than what they say.
 	MaxPending int
+	// HoldCauses is how long the cause of a failing pod waits for the end of its
+	// Job, which follows within a second or two unless the pod is replaced; 3 s by
+	// default.
+	HoldCauses time.Duration
 	// Flush is how long Run goes on after its context has ended; 15 s by default.
 	Flush time.Duration
 	// Stall is after how long without any attempt, while facts wait, the queue
@@ -67,6 +71,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RetryMax <= 0 {
 		c.RetryMax = 30 * time.Second
+	}
+	if c.HoldCauses <= 0 {
+		c.HoldCauses = 3 * time.Second
 	}
 	if c.Flush <= 0 {
 		c.Flush = 15 * time.Second
@@ -110,6 +117,8 @@ type Queue struct {
 	drained   chan struct{} // closed once busy is 0, nil while nobody asks
 	room      *sync.Cond    // on mu: pending fell below the limit, or unlimited was set
 	unlimited bool
+	// flushing says that the process ends: nothing is held back any more.
+	flushing bool
 }
 
 // New returns a queue that sends nothing before Run.

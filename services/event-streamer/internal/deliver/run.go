@@ -47,6 +47,7 @@ func (q *Queue) flush(ctx context.Context) {
 		q.mu.Unlock()
 		return // what is held here is the leader's to send
 	}
+	q.flushing = true
 	for uid := range q.busy {
 		q.work.Add(uid)
 	}
@@ -80,9 +81,12 @@ func (q *Queue) serve(ctx context.Context, uid types.UID) {
 			q.work.AddRateLimited(uid)
 		}
 	}()
-	switch err := q.deliver(ctx, uid); {
+	switch held, err := q.deliver(ctx, uid); {
 	case err == nil:
 		q.work.Forget(uid)
+		if held > 0 {
+			q.work.AddAfter(uid, held)
+		}
 	case ctx.Err() != nil: // the process ends; what is left was counted
 	case errors.Is(err, errJudgesBusy):
 		q.work.AddAfter(uid, judgeAgain)
@@ -97,38 +101,56 @@ func (q *Queue) serve(ctx context.Context, uid types.UID) {
 }
 
 // deliver sends all that is known of a Job and judges its deletion. It returns
-// the first error after which something is left to do.
-func (q *Queue) deliver(ctx context.Context, uid types.UID) error {
+// the first error after which something is left to do, and for how long facts
+// are held back, 0 when none is.
+func (q *Queue) deliver(ctx context.Context, uid types.UID) (held time.Duration, err error) {
 	for {
 		if err := q.admit(ctx); err != nil {
-			return err
+			return 0, err
 		}
-		batch, judge, n := q.next(uid)
+		do := q.next(uid)
 		switch {
-		case len(batch) > 0:
-			if err := q.send(ctx, uid, batch); err != nil {
-				return err
+		case len(do.batch) > 0:
+			if err := q.send(ctx, uid, do.batch); err != nil {
+				return 0, err
 			}
-		case judge != nil:
-			if err := q.judge(ctx, uid, judge, n); err != nil {
-				return err
+		case do.judge != nil:
+			if err := q.judge(ctx, uid, do.judge, do.judgement); err != nil {
+				return 0, err
 			}
 		default:
-			return nil
+			return do.held, nil
 		}
 	}
 }
 
-// next returns what is to be done for a Job: facts to send, and a judge with the
+// todo is what is to be done for a Job: facts to send, and a judge with the
 // number of its deletion.
-func (q *Queue) next(uid types.UID) ([]waiting, Judge, int) {
+type todo struct {
+	batch     []waiting
+	held      time.Duration
+	judge     Judge
+	judgement int
+}
+
+func (q *Queue) next(uid types.UID) todo {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	e := q.entries[uid]
 	if e == nil {
-		return nil, nil, 0
+		return todo{}
 	}
-	return e.batch(q.cfg.Batch), e.judge, e.judgement
+	do := todo{judge: e.judge, judgement: e.judgement}
+	do.batch, do.held = e.batch(q.cfg.Batch, q.left)
+	return do
+}
+
+// left is how long a cause is to be held back yet.
+func (q *Queue) left(w waiting) time.Duration {
+	if q.flushing {
+		return 0
+	}
+	return q.cfg.HoldCauses - time.Since(w.seen)
 }
 
 func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error {
@@ -148,6 +170,10 @@ func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error 
 		switch {
 		case err == nil:
 			settled[batch[i].hash] = true
+			for _, cause := range batch[i].joined {
+				settled[cause] = true
+				q.metrics.joined.Inc()
+			}
 			q.metrics.published.WithLabelValues(batch[i].Kind()).Inc()
 			q.metrics.latency.Observe(time.Since(batch[i].seen).Seconds())
 		case resilience.IsPermanent(err):

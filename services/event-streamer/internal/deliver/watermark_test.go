@@ -215,11 +215,11 @@ func (w *world) deliver() {
 		return
 	}
 	uid := rapid.SampledFrom(busy).Draw(w.t, "uid")
-	batch, judge, n := w.leader.next(uid)
-	if len(batch) > 0 {
-		_ = w.leader.send(w.t.Context(), uid, batch[:rapid.IntRange(1, len(batch)).Draw(w.t, "batch")])
-	} else if judge != nil {
-		_ = w.leader.judge(w.t.Context(), uid, judge, n)
+	do := w.leader.next(uid)
+	if len(do.batch) > 0 {
+		_ = w.leader.send(w.t.Context(), uid, do.batch[:rapid.IntRange(1, len(do.batch)).Draw(w.t, "batch")])
+	} else if do.judge != nil {
+		_ = w.leader.judge(w.t.Context(), uid, do.judge, do.judgement)
 	}
 }
 
@@ -298,19 +298,19 @@ func (w *world) finish() {
 	}
 	for uid := range maps.Clone(w.leader.busy) {
 		for w.leader.busy[uid] != nil {
-			batch, judge, n := w.leader.next(uid)
-			for _, b := range batch {
+			do := w.leader.next(uid)
+			for _, b := range do.batch {
 				w.confirmed[b.EventID()] = true
 			}
 			w.leader.change(uid, func(e *entry) {
 				all := map[uint64]bool{}
-				for _, b := range batch {
+				for _, b := range do.batch {
 					all[b.hash] = true
 				}
 				e.settle(all)
 			})
-			if len(batch) == 0 {
-				if err := w.leader.judge(w.t.Context(), uid, judge, n); err != nil {
+			if len(do.batch) == 0 {
+				if err := w.leader.judge(w.t.Context(), uid, do.judge, do.judgement); err != nil {
 					w.t.Fatal(err)
 				}
 			}

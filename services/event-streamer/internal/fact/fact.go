@@ -123,6 +123,27 @@ func (f Fact) Label() string {
 	}
 }
 
+// Ends reports whether the fact is a state that ends the job or its stage.
+func (f Fact) Ends() bool {
+	return f.observation != nil && f.observation.Kind == job.KindStatus && job.Terminal(f.observation.State)
+}
+
+// Explained returns an end that names why, if the cause is of the same run and
+// tells more than the end by itself. joined is false when f is no end that has a
+// cause, or the cause is of another run: it is then to be said apart.
+func (f Fact) Explained(cause Fact) (explained Fact, joined bool) {
+	if !f.Ends() || f.observation.State == job.StateSucceeded || cause.phase != nil || cause.Kind() != KindCause ||
+		f.JobID() != cause.JobID() || f.Attempt() != cause.Attempt() {
+		return f, false
+	}
+	if job.Specificity(cause.observation.Cause.Cause) <= job.Specificity(f.observation.Cause.Cause) {
+		return f, true
+	}
+	o := *f.observation
+	o.Cause = cause.observation.Cause
+	return Fact{observation: &o}, true
+}
+
 // Message is the fact as it goes on the wire.
 func (f Fact) Message() proto.Message {
 	if f.phase != nil {
