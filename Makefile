@@ -28,7 +28,11 @@ LDFLAGS := -X github.com/envision/resiliency/pkg/service.Version=$(VERSION)
 ARGS ?=
 UNIT_FLAGS := -race -shuffle=on -timeout=10m
 # One package at a time: each has a stack of its own, and two cores are few.
-INTEGRATION_FLAGS := -race -count=1 -p=1 -timeout=40m -tags=integration
+INTEGRATION_FLAGS := -count=1 -p=1 -timeout=40m -tags=integration
+# The end-to-end tests watch race-built services and mostly wait for them. Their
+# own process carries the traffic of all: raced itself, it takes a third of the
+# machine from what it tests. E2E_FLAGS=-race for a look at it.
+E2E_FLAGS ?= -parallel=4
 
 comma := ,
 say = @printf '==> %s\n' '$(1)'
@@ -82,12 +86,16 @@ test-integration: machine-race cluster-tools test-tools build-race $(RUN)/bin/ri
 	for m in $(MODULES); do \
 		files=$$(cd $$m && grep -rlE '^//go:build .*\bintegration\b' --include='*_test.go' . || true); \
 		[ -n "$$files" ] || continue; \
-		packages=$$(dirname $$files | sort -u); \
 		tests=$$(cd $$m && grep -hoE '^func Test\w+\(t ' $$files | sed 's/func //; s/(t //' | sort -u | paste -sd '|'); \
 		printf '==> integration tests of %s: real Kubernetes control plane and emulators\n' $$m; \
 		with=; [ $$m = test ] || with="$(RUN)/bin/rig exec --dir $(RUN)/exec --tools $(TOOLS) --in $$m --"; \
-		(case $$m in test) cd test;; esac; $$with gotestsum --format=testname \
-			--jsonfile=$(RUN)/test/integration-$${m//\//-}.json -- $(INTEGRATION_FLAGS) -run "^($$tests)\$$" $(ARGS) $$packages) || rc=1; \
+		for part in all e2e; do \
+			case $$part in all) flags=-race;; e2e) flags='$(E2E_FLAGS)';; esac; \
+			packages=$$(dirname $$files | sort -u | grep $$([ $$part = e2e ] || echo -v) -x ./e2e || true); \
+			[ -n "$$packages" ] || continue; \
+			(case $$m in test) cd test;; esac; $$with gotestsum --format=testname \
+				--jsonfile=$(RUN)/test/integration-$${m//\//-}-$$part.json -- $(INTEGRATION_FLAGS) $$flags -run "^($$tests)\$$" $(ARGS) $$packages) || rc=1; \
+		done; \
 	done; exit $$rc
 
 .PHONY: test-report
