@@ -83,7 +83,7 @@ func (s *Store) compareAndSet(ctx context.Context, o *job.Observation) (Result, 
 			own = tried
 			s.metrics.ownCommits.Inc()
 		}
-		next, err := s.plan(current, o)
+		next, err := s.plan(ctx, current, o)
 		if err != nil {
 			return Result{}, err
 		}

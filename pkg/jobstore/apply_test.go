@@ -186,3 +186,22 @@ func TestApply_NeverOverwritesAnEntry(t *testing.T) {
 		t.Errorf("%d tries, want 3", r.Tries)
 	}
 }
+
+// What goes out belongs to the trace of the call that commits it, and the entry
+// keeps it: the sweep that may send it knows of no call.
+func TestApply_EntriesCarryTheTrace(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	db := newMemory()
+	s := testStore(db, WithTrace(func(ctx context.Context, attributes map[string]string) {
+		attributes["traceparent"], _ = ctx.Value(key{}).(string)
+	}))
+	result, err := s.Apply(context.WithValue(t.Context(), key{}, "of the claim"), claim(job.StateRunning, 1))
+	if err != nil || len(result.Entries) == 0 || result.Entries[0].Attributes["traceparent"] != "of the claim" {
+		t.Fatalf("entries %+v, error %v", result.Entries, err)
+	}
+	page, err := s.PendingEntries(t.Context(), "", 10)
+	if err != nil || len(page.Entries) != 1 || page.Entries[0].Attributes["traceparent"] != "of the claim" {
+		t.Errorf("stored %+v, error %v", page.Entries, err)
+	}
+}

@@ -1,6 +1,7 @@
 package jobstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,7 +21,7 @@ type change struct {
 
 // plan merges the claim into the current record and prepares the commit. The
 // current record is left as it is, for it is shared.
-func (s *Store) plan(current *entry, o *job.Observation) (*change, error) {
+func (s *Store) plan(ctx context.Context, current *entry, o *job.Observation) (*change, error) {
 	before := current.record
 	if before == nil {
 		before = &job.Record{}
@@ -44,7 +45,7 @@ func (s *Store) plan(current *entry, o *job.Observation) (*change, error) {
 		if err != nil {
 			return c, fmt.Errorf("say what goes out with revision %d: %w", c.next.meta.Revision, err)
 		}
-		c.result.Entries = stamped(entries, now)
+		c.result.Entries = s.stamped(ctx, entries, now)
 	}
 	c.writes = writesOf(current, c)
 	return c, nil

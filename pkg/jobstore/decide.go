@@ -75,7 +75,7 @@ func (s *Store) Decide(ctx context.Context, d *Decision) (Result, error) {
 }
 
 func (s *Store) decide(ctx context.Context, d *Decision) (Result, error) {
-	c, err := s.planDecision(d)
+	c, err := s.planDecision(ctx, d)
 	if err != nil || len(c.writes) == 0 {
 		return c.result, err
 	}
@@ -129,7 +129,7 @@ func (s *Store) refused(ctx context.Context, d *Decision, c *change) (done bool,
 }
 
 // planDecision prepares the commit; no writes when the record knows all of it.
-func (s *Store) planDecision(d *Decision) (*change, error) {
+func (s *Store) planDecision(ctx context.Context, d *Decision) (*change, error) {
 	current := &entry{record: d.On.Record, meta: d.On.Meta, updateTime: d.On.UpdateTime, layout: d.On.layout}
 	after := new(*d.On.Record)
 	c := &change{result: Result{Before: d.On.Record, After: after, Revision: current.meta.Revision}}
@@ -154,7 +154,7 @@ func (s *Store) planDecision(d *Decision) (*change, error) {
 		}
 		c.result.Entries = entries
 	}
-	c.result.Entries = stamped(slices.Concat(c.result.Entries, d.Entries), now)
+	c.result.Entries = s.stamped(ctx, slices.Concat(c.result.Entries, d.Entries), now)
 	c.writes = decisionWrites(current, c, d)
 	return c, nil
 }

@@ -1,6 +1,7 @@
 package jobstore
 
 import (
+	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,6 +34,11 @@ const (
 // vary under its id.
 type OutboxFunc func(before, after *job.Record, revision int64) ([]Entry, error)
 
+// TraceFunc adds to the attributes of an outbox entry the trace context of the
+// call that commits it: what goes out in consequence of a message belongs to the
+// trace of that message.
+type TraceFunc func(ctx context.Context, attributes map[string]string)
+
 // Option sets up a store.
 type Option func(*settings)
 
@@ -46,6 +52,7 @@ type settings struct {
 	timeout    time.Duration
 	maxTries   int
 	outbox     OutboxFunc
+	trace      TraceFunc
 }
 
 func defaults() settings {
@@ -84,3 +91,6 @@ func WithMaxTries(n int) Option { return func(s *settings) { s.maxTries = max(n,
 
 // WithOutbox sets what goes out with a change; without it nothing does.
 func WithOutbox(f OutboxFunc) Option { return func(s *settings) { s.outbox = f } }
+
+// WithTrace sets how an outbox entry gets its trace context; without it, it has none.
+func WithTrace(f TraceFunc) Option { return func(s *settings) { s.trace = f } }

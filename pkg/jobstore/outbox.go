@@ -27,9 +27,17 @@ type Entry struct {
 // MaxDeletes is how many entries DeleteEntries may take at once.
 const MaxDeletes = 300
 
-func stamped(entries []Entry, at time.Time) []Entry {
+// stamped sets what only the commit knows of its entries: its time and trace.
+func (s *Store) stamped(ctx context.Context, entries []Entry, at time.Time) []Entry {
 	for i := range entries {
 		entries[i].CreatedAt = at
+		if s.trace == nil {
+			continue
+		}
+		if entries[i].Attributes == nil {
+			entries[i].Attributes = map[string]string{}
+		}
+		s.trace(ctx, entries[i].Attributes)
 	}
 	return entries
 }

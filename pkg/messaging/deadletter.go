@@ -130,7 +130,7 @@ func OriginalAttributes(letter map[string]string) map[string]string {
 func ofContract(key string) bool {
 	switch key {
 	case AttributeEventID, AttributeJobID, AttributeCorrelationID, AttributeType,
-		topology.AttributeReplayTarget, AttributeReplayNumber:
+		topology.AttributeReplayTarget, AttributeReplayNumber, AttributeTraceParent, AttributeTraceState:
 		return true
 	default:
 		return false

@@ -12,6 +12,9 @@
 // messages wait in hand with their lease extended, are not nacked, and no more
 // are pulled (PausedBy).
 //
+// The W3C trace context travels along: from the publisher's context through the
+// attributes to the handler's context, and so on to what the handler publishes.
+//
 // Messages come at least once and in any order. The package never promises
 // otherwise, never looks into a payload beyond decoding it, never logs one, and
 // never ends a process because Pub/Sub is away.

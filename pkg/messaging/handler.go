@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/pubsub/v2"
 	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/envision/resiliency/pkg/resilience"
@@ -26,6 +27,10 @@ type Meta struct {
 	// DeliveryAttempt counts from 1; 0 where the subscription has no
 	// dead-letter policy, so that Pub/Sub does not count.
 	DeliveryAttempt int
+	// Span is the trace context that the publisher worked in; not valid when it
+	// gave none. The handler's context carries it too, and what is published with
+	// that context carries it on.
+	Span trace.SpanContext
 	// Attributes are all attributes; not to be changed.
 	Attributes map[string]string
 }
@@ -40,7 +45,8 @@ type RawMessage struct {
 // Handler handles one message: nil acks it, a permanent error moves it to the
 // dead letters, any other error nacks it. It may be called for many messages at
 // once, and again for the same one. ctx ends with the message's own timeout or
-// with the shutdown budget, not when the shutdown begins.
+// with the shutdown budget, not when the shutdown begins; it carries the
+// publisher's span context.
 type Handler[M proto.Message] func(ctx context.Context, msg M, meta Meta) error
 
 // RawHandler is a Handler for topics that carry something else than protobuf.
@@ -112,6 +118,7 @@ func (s *Subscriber) raw(m *pubsub.Message) RawMessage {
 		Type:          m.Attributes[AttributeType],
 		Subscription:  s.cfg.Subscription,
 		PublishTime:   m.PublishTime,
+		Span:          Trace(m.Attributes),
 		Attributes:    m.Attributes,
 	}}
 	if m.DeliveryAttempt != nil {

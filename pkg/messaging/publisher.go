@@ -98,8 +98,8 @@ func (r *Result) Get(ctx context.Context) error {
 	}
 }
 
-// Publish sends msg to the topic of its type and returns once Pub/Sub has
-// confirmed it.
+// Publish sends msg to the topic of its type, with the trace context of ctx, and
+// returns once Pub/Sub has confirmed it.
 func (p *Publisher) Publish(ctx context.Context, msg proto.Message) error {
 	return p.PublishAsync(ctx, msg).Get(ctx)
 }
@@ -112,6 +112,7 @@ func (p *Publisher) PublishAsync(ctx context.Context, msg proto.Message) *Result
 		topic, _ := topology.TopicOf(msg.ProtoReflect().Descriptor().FullName())
 		return p.refused(topic, err)
 	}
+	AddTrace(ctx, e.Attributes)
 	return p.PublishRawAsync(ctx, e.Topic, e.Data, e.Attributes)
 }
 

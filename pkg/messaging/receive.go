@@ -10,6 +10,7 @@ import (
 
 	"cloud.google.com/go/pubsub/v2"
 	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/envision/resiliency/pkg/messaging/topology"
 	"github.com/envision/resiliency/pkg/resilience"
@@ -88,13 +89,13 @@ func (s *Subscriber) handle(pulled context.Context, run *session, msg RawMessage
 		return err
 	}
 	if s.cfg.Gate == nil {
-		return s.once(pulled, run, do)
+		return s.once(pulled, run, msg.Span, do)
 	}
 	for faults := 0; ; {
 		if err := s.wait(pulled); err != nil {
 			return err
 		}
-		err := s.once(pulled, run, do)
+		err := s.once(pulled, run, msg.Span, do)
 		if resilience.CategoryOf(err) != resilience.CategoryDependency {
 			return err
 		}
@@ -125,14 +126,14 @@ func (s *Subscriber) decodeSafely(msg RawMessage) (do work, err error) {
 	return do, nil
 }
 
-// once calls the handler one time.
-func (s *Subscriber) once(pulled context.Context, run *session, do work) (err error) {
+// once calls the handler one time, within the trace that the message came with.
+func (s *Subscriber) once(pulled context.Context, run *session, span trace.SpanContext, do work) (err error) {
 	ctx, cancel := s.workContext(pulled, run)
 	defer cancel()
 	defer s.recoverTo(&err)
 	start := time.Now()
 	defer func() { s.metrics.handleSeconds.Observe(time.Since(start).Seconds()) }()
-	return do(ctx)
+	return do(WithTrace(ctx, span))
 }
 
 // workContext outlives the pull, so that work in hand can finish at shutdown.

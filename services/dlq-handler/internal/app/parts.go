@@ -76,7 +76,8 @@ func (a *assembly) stores(ctx context.Context) error {
 	a.rt.Defer("Firestore client", documents.Close)
 	a.records = jobstore.New(documents,
 		jobstore.WithRegisterer(a.rt.Registry), jobstore.WithWriter(a.instance), jobstore.WithShards(a.cfg.Shards),
-		jobstore.WithTimeout(a.cfg.FirestoreTimeout), jobstore.WithOutbox(announce.Changes(resiliencyv1.Source_SOURCE_DLQ_HANDLER)))
+		jobstore.WithTimeout(a.cfg.FirestoreTimeout), jobstore.WithOutbox(announce.Changes(resiliencyv1.Source_SOURCE_DLQ_HANDLER)),
+		jobstore.WithTrace(messaging.AddTrace))
 	a.letters = letters.New(documents, letters.Config{Timeout: a.cfg.FirestoreTimeout}, a.rt.Registry)
 	a.notices = notices.New(documents, notices.Config{Timeout: a.cfg.FirestoreTimeout})
 	return nil

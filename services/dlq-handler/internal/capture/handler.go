@@ -145,7 +145,7 @@ func (h *Handler) store(ctx context.Context, l *letter.Letter, record *job.Recor
 	err := h.Breaker.Do(ctx, func(ctx context.Context) error {
 		var err error
 		stored, placed, entries, err = h.Letters.Put(ctx, &l.Arrival, func(opened *letters.Letter) ([]jobstore.Entry, error) {
-			return phases(l, opened, record)
+			return phases(ctx, l, opened, record)
 		})
 		return err
 	})
@@ -156,8 +156,9 @@ func (h *Handler) store(ctx context.Context, l *letter.Letter, record *job.Recor
 	return stored, placed, nil
 }
 
-// phases are the entries that go out with the commit that opens a letter.
-func phases(l *letter.Letter, opened *letters.Letter, record *job.Record) ([]jobstore.Entry, error) {
+// phases are the entries that go out with the commit that opens a letter, in the
+// trace of the message that died.
+func phases(ctx context.Context, l *letter.Letter, opened *letters.Letter, record *job.Record) ([]jobstore.Entry, error) {
 	phase := l.Phase(opened, record)
 	if phase == nil {
 		return nil, nil
@@ -166,6 +167,7 @@ func phases(l *letter.Letter, opened *letters.Letter, record *job.Record) ([]job
 	if err != nil {
 		return nil, fmt.Errorf("phase of letter %s: %w", opened.ID, err)
 	}
+	messaging.AddTrace(ctx, entry.Attributes)
 	return []jobstore.Entry{entry}, nil
 }
 

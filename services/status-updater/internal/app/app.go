@@ -85,7 +85,8 @@ func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, er
 	p.store = jobstore.New(documents,
 		jobstore.WithRegisterer(rt.Registry), jobstore.WithWriter(instance), jobstore.WithShards(cfg.Shards),
 		jobstore.WithCache(cfg.CacheSize, jobstore.MaxCacheAge), jobstore.WithTimeout(cfg.FirestoreTimeout),
-		jobstore.WithOutbox(announce.Changes(source)))
+		jobstore.WithOutbox(announce.Changes(source)),
+		jobstore.WithTrace(messaging.AddTrace))
 	p.relay = relay.New(p.store, p.publisher,
 		relay.Config{SweepEvery: cfg.SweepEvery, Drain: budget.relay}, rt.Registry, rt.Log)
 	p.progress = &progress{now: time.Now, waiting: p.breaker.Broken}
