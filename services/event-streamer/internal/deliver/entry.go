@@ -35,7 +35,7 @@ type waiting struct {
 	hash  uint64
 	seen  time.Time
 	marks []fact.Mark
-	// joined are the causes that go with this fact, by their hashes.
+	// joined are the facts that go with this one, by their hashes.
 	joined []uint64
 }
 
@@ -73,28 +73,26 @@ func (e *entry) remember(hash uint64) {
 // batch returns up to n pending facts, claims before phases: many phases that
 // cannot be published must not stand before what is true of the job.
 //
-// A cause waits as long as left says, for the end that it explains mostly follows
-// within moments: it then goes with the end, so that the record is written once
-// and the user told of both. held is how long until the first that waits is due,
-// 0 when none does.
+// A fact that waits does so as long as left says, for what follows mostly says both
+// (see fact.Waits): the record is then written once, and the user told once. held is
+// how long until the first that waits is due, 0 when none does.
 func (e *entry) batch(n int, left func(waiting) time.Duration) (batch []waiting, held time.Duration) {
 	var claims, phases []waiting
 	joined := e.joined()
 	for _, w := range e.pending {
-		switch w.Kind() {
-		case fact.KindPhase:
+		switch {
+		case joined[w.hash]:
+			continue
+		case w.Kind() == fact.KindPhase:
 			phases = append(phases, w)
 			continue
-		case fact.KindCause:
-			if joined[w.hash] {
-				continue
-			}
-			if wait := left(w); wait > 0 && !e.over {
+		case w.Waits() && !e.over:
+			if wait := left(w); wait > 0 {
 				held = min(cmp.Or(held, wait), wait)
 				continue
 			}
-		case fact.KindStatus:
-			w = e.explain(w)
+		case w.Kind() == fact.KindStatus:
+			w = e.join(w)
 		}
 		claims = append(claims, w)
 	}
@@ -102,24 +100,23 @@ func (e *entry) batch(n int, left func(waiting) time.Duration) (batch []waiting,
 	return batch[:min(n, len(batch))], held
 }
 
-// explain joins an end with the causes that wait. The most specific one is said;
-// the merge would keep no other.
-func (e *entry) explain(end waiting) waiting {
+// join lets a status say also what waits.
+func (e *entry) join(w waiting) waiting {
 	for i := range e.pending {
-		if explained, joined := end.Explained(e.pending[i].Fact); joined {
-			end.Fact = explained
-			end.joined = append(end.joined, e.pending[i].hash)
+		if both, ok := w.With(e.pending[i].Fact); ok {
+			w.Fact = both
+			w.joined = append(w.joined, e.pending[i].hash)
 		}
 	}
-	return end
+	return w
 }
 
-// joined are the causes that go with an end, by their hashes.
+// joined are the facts that go with another, by their hashes.
 func (e *entry) joined() map[uint64]bool {
 	joined := map[uint64]bool{}
 	for _, w := range e.pending {
-		if w.Ends() {
-			for _, h := range e.explain(w).joined {
+		if w.Kind() == fact.KindStatus {
+			for _, h := range e.join(w).joined {
 				joined[h] = true
 			}
 		}

@@ -67,7 +67,7 @@ func TestQueue_causeGoesWithItsEnd(t *testing.T) {
 
 func TestQueue_causeWithoutEndIsHeldForAMoment(t *testing.T) {
 	t.Parallel()
-	bubble(t, Config{HoldCauses: 3 * time.Second}, &fakeSender{}, func(t *testing.T, b *bench) {
+	bubble(t, Config{Hold: 3 * time.Second}, &fakeSender{}, func(t *testing.T, b *bench) {
 		b.Also("u", slices.Concat(claims(causeClaim("c", job.CauseOOM)), facts("p")))
 		time.Sleep(2999 * time.Millisecond)
 		synctest.Wait()
@@ -79,6 +79,38 @@ func TestQueue_causeWithoutEndIsHeldForAMoment(t *testing.T) {
 		synctest.Wait()
 		same(t, "said after it", []string{"c", "p"}, b.sender.got())
 	})
+}
+
+func TestQueue_resumeGoesWithTheRun(t *testing.T) {
+	t.Parallel()
+	status := func(id string, state job.State, generation int64) []fact.Fact {
+		return claims(job.Observation{EventID: id, Kind: job.KindStatus, State: state, Generation: generation})
+	}
+	for name, test := range map[string]struct {
+		first, then []fact.Fact
+		atOnce, end []string
+	}{
+		"it runs":               {status("p", job.StatePending, 3), status("r", job.StateRunning, 3), nil, []string{"r"}},
+		"it ends":               {status("p", job.StatePending, 3), claims(endClaim("e", job.StateSucceeded, 0)), nil, []string{"e"}},
+		"it is suspended again": {status("p", job.StatePending, 3), status("s", job.StateSuspended, 4), nil, []string{"p", "s"}},
+		"an older run":          {status("p", job.StatePending, 3), status("r", job.StateRunning, 1), nil, []string{"p", "r"}},
+		"a new Job":             {status("p", job.StatePending, 1), status("r", job.StateRunning, 1), []string{"p"}, []string{"p", "r"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, Config{}, &fakeSender{}, func(t *testing.T, b *bench) {
+				b.Seen("u", test.first)
+				synctest.Wait()
+				same(t, "said at once", test.atOnce, b.sender.got())
+				b.Seen("u", test.then)
+				time.Sleep(time.Minute)
+				same(t, "said at the end", test.end, b.sender.got())
+				if n := b.Pending(); n != 0 {
+					t.Errorf("%d facts pending, want none", n)
+				}
+			})
+		})
+	}
 }
 
 func TestQueue_causeAfterTheEndGoesAtOnce(t *testing.T) {
@@ -123,7 +155,7 @@ func TestQueue_causeWaitsUntilItsEndIsConfirmed(t *testing.T) {
 
 func TestQueue_flushHoldsNothingBack(t *testing.T) {
 	t.Parallel()
-	bubble(t, Config{HoldCauses: time.Hour}, &fakeSender{}, func(t *testing.T, b *bench) {
+	bubble(t, Config{Hold: time.Hour}, &fakeSender{}, func(t *testing.T, b *bench) {
 		b.Also("u", claims(causeClaim("c", job.CauseOOM)))
 		synctest.Wait()
 		b.stop()

@@ -42,8 +42,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Facts that the watermark knows as published, by an earlier process or by the leader.",
 		}),
 		joined: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "event_streamer_causes_joined_total",
-			Help: "Causes that were said with the end that they explain, not apart.",
+			Name: "event_streamer_facts_joined_total",
+			Help: "Facts that went with another: a cause with the end that it explains, a resume with the run.",
 		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "event_streamer_delivery_panics_total",

@@ -42,10 +42,10 @@ type Config struct {
 	// block; 10,000 by default. An informer goes on meanwhile: it keeps the
 	// objects, which are smaller than what they say.
 	MaxPending int
-	// HoldCauses is how long the cause of a failing pod waits for the end of its
-	// Job, which follows within a second or two unless the pod is replaced; 3 s by
-	// default.
-	HoldCauses time.Duration
+	// Hold is how long a fact that waits (see fact.Waits) does so; 3 s by default:
+	// the end of a Job follows the cause within a second or two, unless the pod is
+	// replaced.
+	Hold time.Duration
 	// Flush is how long Run goes on after its context has ended; 15 s by default.
 	Flush time.Duration
 	// Stall is after how long without any attempt, while facts wait, the queue
@@ -72,8 +72,8 @@ func (c Config) withDefaults() Config {
 	if c.RetryMax <= 0 {
 		c.RetryMax = 30 * time.Second
 	}
-	if c.HoldCauses <= 0 {
-		c.HoldCauses = 3 * time.Second
+	if c.Hold <= 0 {
+		c.Hold = 3 * time.Second
 	}
 	if c.Flush <= 0 {
 		c.Flush = 15 * time.Second

@@ -145,12 +145,12 @@ func (q *Queue) next(uid types.UID) todo {
 	return do
 }
 
-// left is how long a cause is to be held back yet.
+// left is how long a fact that waits is to be held back yet.
 func (q *Queue) left(w waiting) time.Duration {
 	if q.flushing {
 		return 0
 	}
-	return q.cfg.HoldCauses - time.Since(w.seen)
+	return q.cfg.Hold - time.Since(w.seen)
 }
 
 func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error {
@@ -170,8 +170,8 @@ func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error 
 		switch {
 		case err == nil:
 			settled[batch[i].hash] = true
-			for _, cause := range batch[i].joined {
-				settled[cause] = true
+			for _, other := range batch[i].joined {
+				settled[other] = true
 				q.metrics.joined.Inc()
 			}
 			q.metrics.published.WithLabelValues(batch[i].Kind()).Inc()

@@ -128,19 +128,36 @@ func (f Fact) Ends() bool {
 	return f.observation != nil && f.observation.Kind == job.KindStatus && job.Terminal(f.observation.State)
 }
 
-// Explained returns an end that names why, if the cause is of the same run and
-// tells more than the end by itself. joined is false when f is no end that has a
-// cause, or the cause is of another run: it is then to be said apart.
-func (f Fact) Explained(cause Fact) (explained Fact, joined bool) {
-	if !f.Ends() || f.observation.State == job.StateSucceeded || cause.phase != nil || cause.Kind() != KindCause ||
-		f.JobID() != cause.JobID() || f.Attempt() != cause.Attempt() {
+// Waits reports whether the fact is to be held back for a moment, as what mostly
+// follows within it can say both: a cause goes with the end that it explains, and
+// that a Job may go on again with that it runs.
+func (f Fact) Waits() bool { return f.observation != nil && (f.Kind() == KindCause || f.goesOnAgain()) }
+
+// goesOnAgain: the spec of a new Job has generation 1, and what changes in it is
+// whether it is suspended.
+func (f Fact) goesOnAgain() bool {
+	return f.Kind() == KindStatus && f.observation.State == job.StatePending && f.observation.Generation > 1
+}
+
+// With returns the fact so that it says also what a fact that waits does; false
+// when it cannot, and both are to be said. A cause changes an end only if it tells
+// more than the end by itself.
+func (f Fact) With(waiting Fact) (both Fact, ok bool) {
+	if f.Kind() != KindStatus || !waiting.Waits() || f.JobID() != waiting.JobID() || f.Attempt() != waiting.Attempt() {
 		return f, false
 	}
-	if job.Specificity(cause.observation.Cause.Cause) <= job.Specificity(f.observation.Cause.Cause) {
+	if waiting.goesOnAgain() {
+		again := f.observation.State == job.StateRunning && f.observation.Generation >= waiting.observation.Generation
+		return f, again || f.Ends()
+	}
+	if !f.Ends() || f.observation.State == job.StateSucceeded {
+		return f, false
+	}
+	if job.Specificity(waiting.observation.Cause.Cause) <= job.Specificity(f.observation.Cause.Cause) {
 		return f, true
 	}
 	o := *f.observation
-	o.Cause = cause.observation.Cause
+	o.Cause = waiting.observation.Cause
 	return Fact{observation: &o}, true
 }
 
