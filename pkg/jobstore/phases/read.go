@@ -1,0 +1,238 @@
+package phases
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/pkg/jobstore"
+	"github.com/envision/resiliency/pkg/resilience"
+	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
+)
+
+// MaxPage is the largest page of List.
+const MaxPage = 500
+
+// Stored is a phase or an update as it was read; one of Phase and Update is set.
+type Stored struct {
+	ID     string
+	Kind   Kind
+	Phase  *resiliencyv1.PhaseEvent
+	Update *resiliencyv1.JobUpdate
+	// Witnesses are who told of it, by source.
+	Witnesses []Witness
+	StoredAt  time.Time
+	ExpireAt  time.Time
+}
+
+// Witness is one source of a fact.
+type Witness struct {
+	Source     job.Source
+	Reporter   string
+	ReceivedAt time.Time
+}
+
+// Story is what is stored of a job, oldest first.
+type Story struct {
+	Stored []Stored
+	// Total is how many documents there are; more than Stored where these are too
+	// many to read at once.
+	Total int
+	// Unreadable are the ids of documents that this release cannot read.
+	Unreadable []string
+}
+
+// Read returns the phases and updates of a job: the newest limit and, where there
+// are more, of the older ones up to limit/4 that tell of a failure, a decision or an
+// update. It costs a read for each document returned, and one more for each
+// thousand that there are.
+func (s *Store) Read(ctx context.Context, jobID string, limit int) (Story, error) {
+	if err := job.CheckID(jobID); err != nil {
+		return Story{}, resilience.Permanent(fmt.Errorf("read phases: %w", err))
+	}
+	all := s.db.Collection(jobstore.CollectionPhases(jobID))
+	docs, cut, err := s.within(ctx, all.OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit), maxRead)
+	if err != nil {
+		return Story{}, fmt.Errorf("read phases of job %s: %w", jobID, err)
+	}
+	story := Story{Total: len(docs)}
+	if cut || len(docs) == limit {
+		more, total, err := s.rest(ctx, all, docs[len(docs)-1], max(limit/4, 1))
+		if err != nil {
+			return Story{}, fmt.Errorf("read phases of job %s: %w", jobID, err)
+		}
+		docs, story.Total = append(docs, more...), total
+	}
+	slices.Reverse(docs)
+	story.decode(docs)
+	return story, nil
+}
+
+// rest reads what matters of the documents that are as old as last or older.
+func (s *Store) rest(ctx context.Context, all *firestore.CollectionRef, last *firestore.DocumentSnapshot, limit int) (
+	[]*firestore.DocumentSnapshot, int, error,
+) {
+	total, err := s.calls.Count(ctx, all.Query)
+	if err != nil {
+		return nil, 0, err //nolint:wrapcheck // the caller says of which job
+	}
+	oldest, err := last.DataAt(jobstore.PhaseFieldOccurredAt)
+	if err != nil {
+		return nil, 0, resilience.Permanent(fmt.Errorf("document %s: %w", last.Ref.ID, err))
+	}
+	docs, _, err := s.within(ctx, all.
+		Where(fieldKind, "in", []Kind{KindFailed, KindCorrected, KindCaptured, KindJudged, KindDeadLettered, KindUpdate}).
+		Where(jobstore.PhaseFieldOccurredAt, "<", oldest).
+		OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit), maxRead)
+	return docs, int(total), err
+}
+
+// maxRead is about how many bytes are read at once. Capsules are large: a job
+// may have many of them, and a page must not cost the process its memory.
+const maxRead = 24 << 20
+
+// within runs a query up to a number of bytes; cut says that it ended there.
+func (s *Store) within(ctx context.Context, query firestore.Query, limit int) (docs []*firestore.DocumentSnapshot, cut bool, err error) {
+	size := 0
+	docs, err = s.calls.Some(ctx, query, func(doc *firestore.DocumentSnapshot) bool {
+		payload, _ := doc.Data()[fieldPayload].([]byte)
+		size += len(payload)
+		cut = size >= limit
+		return !cut
+	})
+	return docs, cut, err //nolint:wrapcheck // the caller says of which job
+}
+
+// Cursor is a place in the list of a job's phases: after the document of this time
+// and id.
+type Cursor struct {
+	At time.Time `json:"at"`
+	ID string    `json:"id"`
+}
+
+// Page is a part of a job's phases, oldest first.
+type Page struct {
+	Stored     []Stored
+	Unreadable []string
+	// Next is where the next page begins; nil at the end.
+	Next *Cursor
+}
+
+// List returns up to limit phases and updates of a job, in the order of when they
+// happened, after the cursor if there is one. It reads limit + 1 documents at most.
+func (s *Store) List(ctx context.Context, jobID string, after *Cursor, limit int) (Page, error) {
+	if err := job.CheckID(jobID); err != nil {
+		return Page{}, resilience.Permanent(fmt.Errorf("list phases: %w", err))
+	}
+	if limit < 1 || limit > MaxPage {
+		return Page{}, resilience.Permanent(fmt.Errorf("list phases: a page has 1 to %d, not %d", MaxPage, limit))
+	}
+	query := s.db.Collection(jobstore.CollectionPhases(jobID)).
+		OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Asc).OrderBy(firestore.DocumentID, firestore.Asc).Limit(limit + 1)
+	if after != nil {
+		query = query.StartAfter(after.At, after.ID)
+	}
+	docs, cut, err := s.within(ctx, query, maxRead)
+	if err != nil {
+		return Page{}, fmt.Errorf("list phases of job %s: %w", jobID, err)
+	}
+	var page Page
+	if cut || len(docs) > limit {
+		docs = docs[:min(len(docs), limit)]
+		last := docs[len(docs)-1]
+		at, _ := last.Data()[jobstore.PhaseFieldOccurredAt].(time.Time) // the query is ordered by it
+		page.Next = &Cursor{At: at, ID: last.Ref.ID}
+	}
+	var story Story
+	story.decode(docs)
+	page.Stored, page.Unreadable = story.Stored, story.Unreadable
+	return page, nil
+}
+
+// LastStored is when a phase of a job was last stored, by its writer's clock; zero
+// when there is none. It costs one read: a page that shows the job asks it to know
+// whether it has to look again.
+func (s *Store) LastStored(ctx context.Context, jobID string) (time.Time, error) {
+	if err := job.CheckID(jobID); err != nil {
+		return time.Time{}, resilience.Permanent(fmt.Errorf("look for new phases: %w", err))
+	}
+	docs, err := s.calls.Documents(ctx, s.db.Collection(jobstore.CollectionPhases(jobID)).
+		OrderBy(fieldStoredAt, firestore.Desc).Limit(1).Select(fieldStoredAt))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("look for new phases of job %s: %w", jobID, err)
+	}
+	if len(docs) == 0 {
+		return time.Time{}, nil
+	}
+	at, _ := docs[0].Data()[fieldStoredAt].(time.Time)
+	return at.UTC(), nil
+}
+
+// decode adds documents to the story. One that cannot be read is named and does
+// not hide the others.
+func (s *Story) decode(docs []*firestore.DocumentSnapshot) {
+	for _, doc := range docs {
+		one, err := decode(doc.Ref.ID, doc.Data())
+		if err != nil {
+			s.Unreadable = append(s.Unreadable, doc.Ref.ID)
+			continue
+		}
+		s.Stored = append(s.Stored, one)
+	}
+}
+
+func decode(id string, fields map[string]any) (Stored, error) {
+	kind, _ := fields[fieldKind].(string)
+	payload, _ := fields[fieldPayload].([]byte)
+	out := Stored{ID: id, Kind: Kind(kind), Witnesses: witnesses(fields[fieldWitnesses])}
+	out.StoredAt, _ = fields[fieldStoredAt].(time.Time)
+	out.ExpireAt, _ = fields[fieldExpireAt].(time.Time)
+	name, _ := fields[jobstore.PhaseFieldSource].(string)
+	source, _ := job.ParseSource(name) // of a later release it is unspecified
+	if out.Kind == KindUpdate {
+		out.Update = &resiliencyv1.JobUpdate{}
+		if err := unmarshal(payload, out.Update); err != nil {
+			return out, fmt.Errorf("read update %s: %w", id, err)
+		}
+		out.Update.Source = source
+		return out, nil
+	}
+	out.Phase = &resiliencyv1.PhaseEvent{}
+	if err := unmarshal(payload, out.Phase); err != nil {
+		return out, fmt.Errorf("read phase %s: %w", id, err)
+	}
+	out.Phase.Source = source
+	return out, nil
+}
+
+func unmarshal(payload []byte, into proto.Message) error {
+	if len(payload) == 0 {
+		return fmt.Errorf("it has no payload")
+	}
+	return proto.Unmarshal(payload, into) //nolint:wrapcheck // the caller says of what
+}
+
+func witnesses(field any) []Witness {
+	of, _ := field.(map[string]any)
+	out := make([]Witness, 0, len(of))
+	for name, v := range of {
+		source, _ := job.ParseSource(name)
+		w := Witness{Source: source}
+		if fields, ok := v.(map[string]any); ok {
+			w.Reporter, _ = fields["reporter"].(string)
+			at, _ := fields["received_at"].(time.Time)
+			if !at.IsZero() {
+				w.ReceivedAt = at.UTC()
+			}
+		}
+		out = append(out, w)
+	}
+	slices.SortFunc(out, func(a, b Witness) int { return strings.Compare(job.SourceName(a.Source), job.SourceName(b.Source)) })
+	return out
+}
