@@ -170,7 +170,7 @@ func TestBuild_Kept(t *testing.T) {
 			phase("kubernetes", "message.dead_lettered", 8, with(func(e *resiliencyv1.PhaseEvent) {
 				e.Event = &resiliencyv1.PhaseEvent_DeadLettered{DeadLettered: &resiliencyv1.DeadLettered{LetterId: "l-1"}}
 			})),
-			phase("kubernetes", "message.dead_lettered", 8, with(func(e *resiliencyv1.PhaseEvent) {
+			phase("kubernetes", "message.dead_lettered", 8.5, with(func(e *resiliencyv1.PhaseEvent) {
 				e.Event = &resiliencyv1.PhaseEvent_DeadLettered{DeadLettered: &resiliencyv1.DeadLettered{LetterId: "l-2", Reason: "bad"}}
 			})),
 		},

@@ -34,7 +34,7 @@ func cut(drafts []draft, stop *Stop, limit int) []draft {
 func (c *Cut) sentence() string {
 	var parts []string
 	if c.Stored > c.Read {
-		parts = append(parts, fmt.Sprintf("Of %d stored phases %d were read: the newest, and of the rest what tells of a failure or a decision.",
+		parts = append(parts, fmt.Sprintf("Of %d stored phases %d were read: the newest, and of the rest what tells of a failure or decision.",
 			c.Stored, c.Read))
 	}
 	if c.Spans > c.Drawn {

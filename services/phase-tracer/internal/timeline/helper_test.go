@@ -28,7 +28,7 @@ func phase(stage, name string, seconds float64, alter ...func(*resiliencyv1.Phas
 	for _, a := range alter {
 		a(e)
 	}
-	e.EventId = job.EventID(e.String())
+	e.EventId = fmt.Sprintf("%s/%s/%g/%d/%d/%T", stage, name, seconds, e.GetAttempt(), e.GetSequence(), e.GetEvent())
 	return Phase{Event: e, Witnesses: []Witness{{Source: job.SourceName(e.GetSource())}}}
 }
 
