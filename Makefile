@@ -124,7 +124,7 @@ tools: ## Build every pinned tool once (minutes the first time)
 machine: $(RUN)/bin/rig
 	@$(RUN)/bin/rig check
 machine-race: $(RUN)/bin/rig
-	@$(RUN)/bin/rig check --race --browser
+	@$(RUN)/bin/rig check --race --browser --python
 
 .PHONY: cluster-tools
 cluster-tools:
@@ -165,9 +165,10 @@ proto-tools:
 ##@ Keep
 
 .PHONY: gen
-gen: proto-tools ## Generate Go from the schemas
-	$(call say,generate proto/gen)
-	@cd proto && buf generate
+gen: proto-tools ## Generate Go and Python from the schemas
+	$(call say,generate proto/gen and the Python contract)
+	@cd proto && buf generate && buf build --as-file-descriptor-set --exclude-imports --exclude-source-info \
+		-o ../pkg/jobs/python/envision_resiliency/contract.binpb
 
 .PHONY: tidy
 tidy: ## Tidy every module
@@ -207,7 +208,7 @@ check: ## Check formatting, go vet, go.mod files and schemas: the quick part of 
 .PHONY: verify
 verify: ## Regenerate, check and lint: the tree must not change
 	@before=$$(.ci/fingerprint); $(MAKE) gen; \
-	[ "$$before" = "$$(.ci/fingerprint)" ] || { git status --short proto; echo 'proto/gen is not what the schemas give: commit the result of make gen' >&2; exit 1; }
+	[ "$$before" = "$$(.ci/fingerprint)" ] || { git status --short proto pkg/jobs/python; echo 'what is generated is not what the schemas give: commit the result of make gen' >&2; exit 1; }
 	@$(MAKE) check
 	@$(MAKE) lint-go
 	$(call say,verified: nothing to regenerate$(comma) tidy$(comma) format or lint)

@@ -193,3 +193,6 @@ func eventually(t *testing.T, what string, condition func() bool) {
 }
 
 var errBroken = errors.New("broken")
+
+// newTestLog logs to the test.
+func newTestLog(t testing.TB) zerolog.Logger { return zerolog.New(zerolog.NewTestWriter(t)) }

@@ -201,7 +201,7 @@ func TestMetrics_NeverPanic(t *testing.T) {
 		t.Errorf("%d series, error %v", n, err)
 	}
 	taken := prometheus.NewRegistry()
-	if err := taken.Register(prometheus.NewGauge(prometheus.GaugeOpts{Name: "resiliency_sdk_events_total", Help: "Another."})); err != nil {
+	if err := taken.Register(prometheus.NewCounter(prometheus.CounterOpts{Name: "resiliency_sdk_events_total", Help: "Another."})); err != nil {
 		t.Fatal(err)
 	}
 	newMetrics(taken).events.WithLabelValues("log", outcomeSent).Inc()

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 
 	"github.com/envision/resiliency/test/browser/chrome"
@@ -16,6 +18,7 @@ var errNoCompiler = errors.New("no C compiler found, which Go's race detector ne
 type checkCmd struct {
 	Race    bool `help:"Also check what race-built programs need."`
 	Browser bool `help:"Also check what the tests of pages need."`
+	Python  bool `help:"Also check what the tests of the Python SDK need."`
 }
 
 // Run names everything that this machine lacks.
@@ -32,6 +35,11 @@ func (c *checkCmd) Run(ctx context.Context) error {
 	if c.Browser {
 		if _, err := chrome.Find(); err != nil {
 			errs = append(errs, err)
+		}
+	}
+	if c.Python {
+		if out, err := exec.CommandContext(ctx, "tools/python/find.sh").CombinedOutput(); err != nil {
+			errs = append(errs, fmt.Errorf("%s (%w)", bytes.TrimSpace(out), err))
 		}
 	}
 	return errors.Join(errs...)
