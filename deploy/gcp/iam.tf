@@ -24,11 +24,6 @@ locals {
       publishes  = ["job-updates", "job-phases", "job-commands"]
       subscribes = []
     }
-    recovery-job = {
-      firestore  = true
-      publishes  = ["job-updates", "job-phases", "job-commands"]
-      subscribes = []
-    }
   }
   publishers = merge([
     for s, may in local.services : { for t in may.publishes : "${s}/${t}" => { service = s, topic = t } }
