@@ -12,7 +12,9 @@ import (
 
 	"github.com/envision/resiliency/pkg/jobstore"
 	"github.com/envision/resiliency/pkg/jobstore/letters"
+	"github.com/envision/resiliency/pkg/jobstore/phases"
 	"github.com/envision/resiliency/pkg/jobstore/runs"
+	"github.com/envision/resiliency/pkg/jobstore/search"
 )
 
 var update = flag.Bool("update", false, "write deploy/gcp/firestore.indexes.json")
@@ -46,9 +48,9 @@ type override struct {
 
 // tables are what the packages ask for.
 func tables() (indexes []jobstore.Index, exemptions []jobstore.Exemption, ttls []jobstore.TTL) {
-	return slices.Concat(jobstore.Indexes(), letters.Indexes(), runs.Indexes()),
-		slices.Concat(jobstore.Exemptions(), letters.Exemptions(), runs.Exemptions()),
-		slices.Concat(jobstore.TTLs(), letters.TTLs(), runs.TTLs())
+	return slices.Concat(jobstore.Indexes(), letters.Indexes(), runs.Indexes(), phases.Indexes(), search.Indexes()),
+		slices.Concat(jobstore.Exemptions(), letters.Exemptions(), runs.Exemptions(), phases.Exemptions()),
+		slices.Concat(jobstore.TTLs(), letters.TTLs(), runs.TTLs(), phases.TTLFields())
 }
 
 // wanted is the tables in the form of the file.
