@@ -16,6 +16,7 @@ import (
 	"github.com/envision/resiliency/pkg/kube"
 	"github.com/envision/resiliency/pkg/service"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
+	"github.com/envision/resiliency/services/event-streamer/internal/capsule"
 	"github.com/envision/resiliency/services/event-streamer/internal/deliver"
 	"github.com/envision/resiliency/services/event-streamer/internal/watch"
 )
@@ -27,6 +28,7 @@ type parts struct {
 	client  kubernetes.Interface
 	queue   *deliver.Queue
 	watcher *watch.Watcher
+	pool    *capsule.Pool // nil without capsules
 }
 
 // Run starts the service and returns; its workers go on.
@@ -67,6 +69,11 @@ func Run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
 		p.resync(ctx)
 		return nil
 	}
+	if cfg.capsules() {
+		if err := p.capture(ctx, namespaces(tenants), sender, mapper); err != nil {
+			return err
+		}
+	}
 	rt.Ready("watch", p.watcher.Ready)
 	return p.serve(ctx)
 }
@@ -98,7 +105,7 @@ func newMapper(cfg *Config, tenants map[string]string) (*kube.Mapper, error) {
 // requireCluster connects to the API server and checks that it answers and that
 // this process may do what it has to.
 func requireCluster(ctx context.Context, rt *service.Runtime, cfg *Config, namespaces []string) (kubernetes.Interface, error) {
-	client, err := newClient(cfg.Kubeconfig, rt.Version)
+	client, err := newClient(cfg.Kubeconfig, rt.Version, callsPerSecond)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,8 @@ type Config struct {
 	Publish string `name:"publish" env:"PUBLISH" default:"pubsub" enum:"pubsub,log" help:"Where facts go: ${enum}. With log, each is one JSON line on stdout."`
 	// Resync makes the process a one-off: beside a leader, without a Lease.
 	Resync bool `name:"resync" env:"RESYNC" help:"Publish everything that the cluster shows once more, then exit: 0 if all is confirmed."`
+	// Capsules is about what failed pods leave behind.
+	Capsules Capsules `embed:""`
 	// Election is about replicas.
 	Election Election `embed:""`
 }
@@ -64,6 +66,7 @@ func (c *Config) Validate() error {
 	if c.StallLimit < minStall {
 		wrong("STALL_LIMIT", "stall-limit", "at least "+minStall.String(), c.StallLimit)
 	}
+	c.Capsules.check(wrong)
 	c.Election.check(wrong)
 	return errors.Join(errs...)
 }

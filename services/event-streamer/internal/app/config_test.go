@@ -11,6 +11,7 @@ import (
 func valid() Config {
 	return Config{
 		Cluster: "gpu-east", Namespaces: "ml=vision, etl=data", Workers: 16, MaxPending: 1, StallLimit: time.Minute,
+		Capsules: Capsules{Enabled: true, Bucket: "capsules", Workers: 4, Timeout: 10 * time.Second},
 		Election: Election{Duration: 15 * time.Second, RenewDeadline: 8 * time.Second, RetryPeriod: time.Second},
 	}
 }
@@ -25,10 +26,10 @@ func TestConfig_Validate(t *testing.T) {
 		{"good", func(*Config) {}, nil},
 		{"absent_is_told_by_the_tags", func(c *Config) { c.Cluster, c.Namespaces = "", "" }, nil},
 		{"everything_at_once", func(c *Config) {
-			*c = Config{Cluster: "a/b", Namespaces: "ml,Etl=data,x=,x=a,x=b", Election: Election{Namespace: "A", Name: "a/b", WatermarkNamespace: "b_"}}
+			*c = Config{Cluster: "a/b", Namespaces: "ml,Etl=data,x=,x=a,x=b", Capsules: Capsules{Bucket: "gs://b"}, Election: Election{Namespace: "A", Name: "a/b", WatermarkNamespace: "b_"}}
 		}, []string{
 			`CLUSTER`, `"ml" is not of the form`, `"Etl" is not the name of a namespace`, `"" is not the name of a tenant`,
-			`"x" is given twice`, `WORKERS`, `MAX_PENDING`, `STALL_LIMIT`,
+			`"x" is given twice`, `WORKERS`, `MAX_PENDING`, `STALL_LIMIT`, `CAPSULE_BUCKET`, `CAPSULE_WORKERS`, `CAPSULE_TIMEOUT`,
 			`LEASE_NAMESPACE`, `WATERMARK_NAMESPACE`, `LEASE_NAME`, `RETRY_PERIOD`, `RENEW_DEADLINE`, `LEASE_DURATION`,
 		}},
 		{"trailing_comma", func(c *Config) { c.Namespaces = "ml=vision," }, []string{`"" is not of the form`}},

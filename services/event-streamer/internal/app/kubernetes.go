@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,8 +14,12 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// newClient connects to the cluster. It makes no call.
-func newClient(kubeconfig, version string) (kubernetes.Interface, error) {
+// callsPerSecond is the watch's share. A burst of deletions makes one Get each; the
+// API server's own fairness guards it, so the limit need only be no bottleneck.
+const callsPerSecond = 100
+
+// newClient connects to the cluster, with a rate limit of its own. It makes no call.
+func newClient(kubeconfig, version string, perSecond int) (kubernetes.Interface, error) {
 	cfg, err := restConfig(kubeconfig)
 	if err != nil {
 		return nil, err
@@ -23,9 +28,7 @@ func newClient(kubeconfig, version string) (kubernetes.Interface, error) {
 	// Protobuf costs a third of JSON's CPU and garbage on a busy watch.
 	cfg.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	cfg.ContentType = runtime.ContentTypeProtobuf
-	// A burst of deletions makes one Get each; the API server's own fairness
-	// guards it, so the client's limit need only be no bottleneck.
-	cfg.QPS, cfg.Burst = 100, 200
+	cfg.QPS, cfg.Burst = float32(perSecond), 2*perSecond
 	client, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the cluster at %s: %w", cfg.Host, err)
@@ -59,6 +62,14 @@ func watchNeeds(namespaces []string) (all []need) {
 		all = append(all,
 			need{"batch", "jobs", "get", ns, ""}, need{"batch", "jobs", "list", ns, ""}, need{"batch", "jobs", "watch", ns, ""},
 			need{"", "pods", "list", ns, ""}, need{"", "pods", "watch", ns, ""})
+	}
+	return all
+}
+
+// capsuleNeeds are the rights to what failed pods leave behind.
+func capsuleNeeds(namespaces []string) (all []need) {
+	for _, ns := range namespaces {
+		all = append(all, need{"", "pods", "get", ns, ""}, need{"", "pods/log", "get", ns, ""}, need{"", "events", "list", ns, ""})
 	}
 	return all
 }
@@ -97,9 +108,10 @@ func clusterUID(ctx context.Context, client kubernetes.Interface) (string, error
 func checkAccess(ctx context.Context, client kubernetes.Interface, needs []need) error {
 	var errs []error
 	for _, n := range needs {
+		resource, subresource, _ := strings.Cut(n.resource, "/")
 		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Namespace: n.namespace, Verb: n.verb, Group: n.group, Resource: n.resource, Name: n.name,
+				Namespace: n.namespace, Verb: n.verb, Group: n.group, Resource: resource, Subresource: subresource, Name: n.name,
 			},
 		}}
 		answer, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})

@@ -64,7 +64,7 @@ func TestNewClient_refuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{broken, filepath.Join(t.TempDir(), "absent")} {
-		if _, err := newClient(path, "dev"); err == nil || !strings.Contains(err.Error(), path) {
+		if _, err := newClient(path, "dev", callsPerSecond); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, want an error that names the file", path, err)
 		}
 	}

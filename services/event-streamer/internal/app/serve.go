@@ -89,7 +89,7 @@ func (p *parts) keeper(uid string) *watermark.Keeper {
 func (p *parts) campaign(keeper *watermark.Keeper) (func(context.Context) error, error) {
 	e := &p.cfg.Election
 	if !e.Enabled {
-		return func(ctx context.Context) error { keeper.Lead(ctx); return nil }, nil
+		return func(ctx context.Context) error { p.lead(ctx, keeper); return nil }, nil
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -102,7 +102,23 @@ func (p *parts) campaign(keeper *watermark.Keeper) (func(context.Context) error,
 		Identity: host + "_" + p.rt.AdminAddr(),
 		Duration: e.Duration, RenewDeadline: e.RenewDeadline, RetryPeriod: e.RetryPeriod,
 	}, p.rt.Log)
-	return func(ctx context.Context) error { return elector.Run(ctx, keeper.Lead, keeper.Stand) }, nil
+	lead := func(ctx context.Context) { p.lead(ctx, keeper) }
+	return func(ctx context.Context) error { return elector.Run(ctx, lead, func() { p.stand(keeper) }) }, nil
+}
+
+// lead makes the queue send, and then the pool take capsules.
+func (p *parts) lead(ctx context.Context, keeper *watermark.Keeper) {
+	keeper.Lead(ctx)
+	if p.pool != nil && ctx.Err() == nil {
+		p.pool.Lead()
+	}
+}
+
+func (p *parts) stand(keeper *watermark.Keeper) {
+	keeper.Stand()
+	if p.pool != nil {
+		p.pool.Stand()
+	}
 }
 
 // resync publishes all that the cluster shows, and ends the process.

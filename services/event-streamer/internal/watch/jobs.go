@@ -45,6 +45,9 @@ func (w *Watcher) seen(j *kube.Job, mark fact.Mark) {
 		return
 	}
 	w.note(j, f.Notes)
+	if w.capturer != nil {
+		w.capturer.JobSeen(j)
+	}
 	w.sink.Seen(j.UID, fact.From(&f), mark)
 }
 
@@ -59,6 +62,9 @@ func (w *Watcher) gone(j *kube.Job, finalStateKnown bool, mark fact.Mark) {
 		return
 	}
 	w.departed.Add(j.UID, j)
+	if w.capturer != nil {
+		w.capturer.JobGone(j)
+	}
 	if j.Ended() {
 		w.sink.Also(j.UID, fact.From(&f), mark)
 		w.sink.Gone(j.UID, nil, mark)

@@ -78,6 +78,9 @@ func (w *Watcher) podSays(p *kube.Pod, owner *kube.Job, deleted bool, marks ...f
 	if err != nil {
 		return // the Job itself was counted and logged
 	}
+	if w.capturer != nil { // first, since the sink may make us wait
+		w.capturer.PodSeen(p, owner, deleted)
+	}
 	w.sink.Also(owner.UID, fact.From(&f), marks...)
 }
 

@@ -28,6 +28,13 @@ type sink interface {
 	Reached(s fact.Stream, version uint64)
 }
 
+// capturer saves what failed pods leave behind. None of its methods waits.
+type capturer interface {
+	PodSeen(p *kube.Pod, owner *kube.Job, deleted bool)
+	JobSeen(j *kube.Job)
+	JobGone(j *kube.Job)
+}
+
 const (
 	// departedJobs is how many deleted Jobs are kept for what their pods still
 	// say: pods go after their Job.
@@ -43,6 +50,7 @@ type Watcher struct {
 	namespaces []string
 	mapper     *kube.Mapper
 	sink       sink
+	capturer   capturer // nil for none
 	metrics    *metrics
 	log        zerolog.Logger
 
@@ -79,6 +87,9 @@ func New(
 	}
 	return w, nil
 }
+
+// Capture tells c of failing pods and Jobs as well. Call it before Run.
+func (w *Watcher) Capture(c capturer) { w.capturer = c }
 
 func stream(resource, ns string) fact.Stream { return fact.Stream(resource + "." + ns) }
 
