@@ -32,13 +32,16 @@ type load struct {
 
 // loads: the figures without a suffix are those of the plain Job, which is
 // created, runs and succeeds: three states and two updates to its user are what
-// any job costs at least. The mix of the demo has also failures with a cause and
-// suspensions, each of which is one more fact to be written, in proportions of
-// its own choosing.
+// any job costs at least. A failing one has a cause as well, which is to cost
+// nothing more. The mix of the demo has also suspensions, each of which is two more
+// states, in proportions of its own choosing.
 func loads() []load {
 	plain := stack.JobSpec{Outcome: stack.OutcomeSucceed}
+	fails := stack.JobSpec{Outcome: stack.OutcomeExit, ExitCode: 3}
 	return []load{
 		{"", "plain Jobs", []drive.Scenario{{Name: "plain", Jobs: operationsJobs, Expected: drive.Succeeded, Spec: plain}}},
+		{"_failing", "failing Jobs", []drive.Scenario{
+			{Name: "failing", Jobs: operationsJobs, Expected: drive.Failed, Cause: "APP_EXIT", Spec: fails}}},
 		{"_mix", "Jobs of the demo's mix", drive.Standard(operationsJobs)},
 	}
 }

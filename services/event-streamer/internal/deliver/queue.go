@@ -42,9 +42,9 @@ type Config struct {
 	// block; 10,000 by default. An informer goes on meanwhile: it keeps the
 	// objects, which are smaller than what they say.
 	MaxPending int
-	// Hold is how long a fact that waits (see fact.Waits) does so; 3 s by default:
-	// the end of a Job follows the cause within a second or two, unless the pod is
-	// replaced.
+	// Hold is how long a fact that waits (see fact.Waits) does so; 5 s by default:
+	// unless the pod is replaced, the end of a Job follows its cause within a second
+	// or two, on a busy control plane within four.
 	Hold time.Duration
 	// Flush is how long Run goes on after its context has ended; 15 s by default.
 	Flush time.Duration
@@ -73,7 +73,7 @@ func (c Config) withDefaults() Config {
 		c.RetryMax = 30 * time.Second
 	}
 	if c.Hold <= 0 {
-		c.Hold = 3 * time.Second
+		c.Hold = 5 * time.Second
 	}
 	if c.Flush <= 0 {
 		c.Flush = 15 * time.Second
