@@ -31,7 +31,8 @@ type Config struct {
 	Workers int
 	// Queue is how many entries may wait for a worker; 4,096 by default.
 	Queue int
-	// SweepEvery is the time between sweeps; a minute by default.
+	// SweepEvery is the time between sweeps; a minute by default. Below zero Run
+	// does not sweep: whoever runs the relay calls Sweep when it is time.
 	SweepEvery time.Duration
 	// MinAge is how old an entry must be before a sweep sends it: younger ones
 	// are most likely on their way. 30 s by default.
@@ -64,7 +65,9 @@ func (c Config) withDefaults() Config {
 	set(&c.Queue, 4096)
 	set(&c.Page, jobstore.MaxDeletes)
 	c.Page = min(c.Page, jobstore.MaxDeletes)
-	setDuration(&c.SweepEvery, time.Minute)
+	if c.SweepEvery == 0 {
+		c.SweepEvery = time.Minute
+	}
 	setDuration(&c.MinAge, 30*time.Second)
 	setDuration(&c.DeleteDelay, 200*time.Millisecond)
 	setDuration(&c.Drain, 5*time.Second)
@@ -135,7 +138,10 @@ func (r *Relay) Run(ctx context.Context) error {
 		workers.Go(func() { r.publishQueued(work) })
 	}
 	deleter.Go(func() { r.deletePublished(work) })
-	r.sweepUntilDone(ctx)
+	if r.cfg.SweepEvery > 0 {
+		r.sweepUntilDone(ctx)
+	}
+	<-ctx.Done()
 
 	r.mu.Lock()
 	r.closed = true

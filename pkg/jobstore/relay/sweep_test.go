@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -75,4 +76,22 @@ func TestSweep_SaysWhyItEnded(t *testing.T) {
 	if got := testutil.ToFloat64(b.metrics.sweeps.WithLabelValues(sweepFailed)); got != 1 {
 		t.Errorf("%v sweeps failed", got)
 	}
+}
+
+// Whoever sweeps by itself must not meet a sweep that Run has begun and that
+// ends with it, between sending and deleting.
+func TestRun_WithoutSweeps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, Config{SweepEvery: -1})
+		b.outbox.commit(entries(3, time.Now().Add(-time.Hour))...)
+		elapse(2 * time.Hour)
+		if n := len(b.outbox.ids()); n != 3 {
+			t.Errorf("%d entries are left, want 3", n)
+		}
+		b.end(t)
+		if swept, err := b.Sweep(t.Context()); err != nil || swept.Published != 3 {
+			t.Errorf("swept %+v, %v", swept, err)
+		}
+	})
 }

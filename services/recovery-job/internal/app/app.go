@@ -36,7 +36,7 @@ func (p *process) plan(ctx context.Context, rt *service.Runtime, cfg *Config) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.RunDeadline)
 	defer cancel()
-	parts := with.runParts()
+	parts := with.runParts(ctx)
 	parts.Journal = nil
 	r, err := runner.New(parts, with.options(nil)).Run(ctx)
 	if showErr := show(p.stdout, cfg.Output, formatTable, r); err == nil {
@@ -107,7 +107,7 @@ func (p *parts) run(ctx context.Context, lease *leases.Lease, stderr io.Writer) 
 		p.outbox.start(ctx)
 	}
 	draw, done := progress(stderr)
-	parts := p.runParts()
+	parts := p.runParts(ctx)
 	parts.Writer, parts.Outbox, parts.Fence = p.records, p.outbox, lease.Fence
 	opts := p.options(draw)
 	opts.Token = lease.Number()
@@ -185,7 +185,7 @@ func conclude(r *report.Report, err error) error {
 	case r.State != report.Done:
 		return fmt.Errorf("%w: %s", errUnsettled, r.Error)
 	case r.Unsettled() > 0:
-		return fmt.Errorf("%w: %d of %d are left", errUnsettled, r.Unsettled(), r.Looked)
+		return fmt.Errorf("%w: %d are left; %d were looked at", errUnsettled, r.Unsettled(), r.Looked)
 	default:
 		return nil
 	}

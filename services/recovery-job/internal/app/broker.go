@@ -24,8 +24,9 @@ const (
 	// sweepAge is how old an outbox entry must be to be swept up: younger ones are
 	// most likely on their way.
 	sweepAge = 5 * time.Second
-	// sweepNever keeps the relay from sweeping beside the run: the run's end does.
-	sweepNever = 24 * time.Hour
+	// sweepNever keeps the relay from sweeping beside the run, since the run's end
+	// does: a sweep that is cut off has sent what it has not yet deleted.
+	sweepNever = -1
 	// drain is how long the relay goes on with what the run has committed.
 	drain = 10 * time.Second
 )

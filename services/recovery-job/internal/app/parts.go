@@ -112,10 +112,11 @@ func (p *parts) sources(ctx context.Context) error {
 	return nil
 }
 
-// runParts are those of a plan; a run adds what it writes by.
-func (p *parts) runParts() runner.Parts {
+// runParts are those of a plan; a run adds what it writes by. ctx is that of all of
+// it.
+func (p *parts) runParts(ctx context.Context) runner.Parts {
 	return runner.Parts{
-		Records: p.records, Journal: p.runs, Cluster: labelled{p.prober}, Probes: p.probes, Health: p.health,
+		Records: p.records, Journal: p.runs, Cluster: labelled{p.prober}, Probes: p.probes.during(ctx), Health: p.health,
 		Judge: &judge.Judge{
 			Home:  judge.Home{Cluster: p.cfg.Cluster, Unclaimed: p.cfg.Unclaimed, Reporter: p.instance},
 			Rules: p.cfg.rules,

@@ -120,7 +120,7 @@ func TestConclude(t *testing.T) {
 		want   string
 	}{
 		{"done", done, nil, ""},
-		{"not_all_judged", open, nil, "3 of 4 are left"},
+		{"not_all_judged", open, nil, "3 are left; 4 were looked at"},
 		{"cut", &report.Report{State: report.Cut, Error: "out of time"}, nil, "out of time"},
 		{"failed", done, failed, "no database"},
 	} {
@@ -164,5 +164,33 @@ func TestOutbox_WaitsWithoutPubSub(t *testing.T) {
 	o.Offer([]jobstore.Entry{{ID: "e"}})
 	if _, err := o.finish(t.Context()); err == nil || !strings.Contains(err.Error(), "waits in the outbox") {
 		t.Errorf("finish: %v", err)
+	}
+}
+
+// apiServer answers with the state of the list that was made last, as one does
+// that was cut off.
+type apiServer struct{ prepared error }
+
+func (a *apiServer) Prepare(ctx context.Context, _ int) { a.prepared = ctx.Err() }
+
+func (a *apiServer) Cluster(context.Context, judge.ClusterQuery) judge.Cluster {
+	if a.prepared != nil {
+		return judge.Cluster{Probe: judge.Failed, Fault: judge.Fault{Kind: judge.FaultUnavailable, Err: a.prepared.Error()}}
+	}
+	return judge.Cluster{Probe: judge.Answered}
+}
+
+// The list serves all that is asked later, so the end of one question's time must
+// not be that of the list.
+func TestProbes_ListOutlivesTheQuestionThatMakesIt(t *testing.T) {
+	t.Parallel()
+	p := (&probes{cluster: &apiServer{}}).during(t.Context())
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range listFrom + 1 {
+		p.Cluster(over, judge.ClusterQuery{JobID: "j"})
+	}
+	if c := p.Cluster(t.Context(), judge.ClusterQuery{JobID: "k"}); c.Probe != judge.Answered {
+		t.Errorf("a later question: %+v", c)
 	}
 }

@@ -18,12 +18,18 @@ const listFrom = 20
 
 // probes answers what verdicts need.
 type probes struct {
-	cluster *cluster.Prober
+	cluster clusterProber
 	output  outputProber
 	records phaseReader
 
 	asked atomic.Int64
-	list  sync.Once
+	// prepare makes the list, once; see during.
+	prepare func()
+}
+
+type clusterProber interface {
+	Prepare(ctx context.Context, questions int)
+	Cluster(ctx context.Context, q judge.ClusterQuery) judge.Cluster
 }
 
 type outputProber interface {
@@ -36,10 +42,17 @@ type phaseReader interface {
 
 var _ judge.Probes = (*probes)(nil)
 
+// during gives the list the time of the whole run: it answers all questions that
+// come later, so it must not end with the one that happens to set it off.
+func (p *probes) during(ctx context.Context) *probes {
+	p.prepare = sync.OnceFunc(func() { p.cluster.Prepare(ctx, listFrom) })
+	return p
+}
+
 // Cluster implements judge.Probes.
 func (p *probes) Cluster(ctx context.Context, q judge.ClusterQuery) judge.Cluster {
 	if !q.Live && p.asked.Add(1) > listFrom {
-		p.list.Do(func() { p.cluster.Prepare(ctx, listFrom) })
+		p.prepare()
 	}
 	return p.cluster.Cluster(ctx, q)
 }

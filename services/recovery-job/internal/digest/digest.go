@@ -21,7 +21,8 @@ import (
 const (
 	// maxJobs is how many jobs are named for one cause or reason.
 	maxJobs = 8
-	// maxGroups is how many groups of a kind are told of.
+	// maxGroups is how many groups of a kind have their jobs named; of the others
+	// only the number is told.
 	maxGroups = 4
 	// maxSentence cuts one job's sentence, in bytes.
 	maxSentence = 240
@@ -148,7 +149,11 @@ func sections(by map[string][]*report.Item, head func(name string, n int) string
 	var out []string
 	for i, name := range names {
 		if i == maxGroups {
-			out = append(out, fmt.Sprintf("… and %d more kinds; the run's log has all.", len(names)-i))
+			var rest []string
+			for _, name := range names[i:] {
+				rest = append(rest, head(name, len(by[name])))
+			}
+			out = append(out, "… and "+strings.Join(rest, "; ")+". The run's log has all.")
 			break
 		}
 		lines := []string{head(name, len(by[name]))}

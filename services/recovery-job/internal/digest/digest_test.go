@@ -106,7 +106,8 @@ func TestOf_IsBounded(t *testing.T) {
 	for _, s := range d.Sections {
 		total += len(s)
 	}
-	if len(d.Sections) > 20 || total > 32<<10 || !strings.Contains(strings.Join(d.Sections, "\n"), "and 104 more") {
+	if len(d.Sections) > 20 || total > 32<<10 || !strings.Contains(strings.Join(d.Sections, "\n"), "and 104 more") ||
+		!strings.Contains(strings.Join(d.Sections, "\n"), "Not judged, REASON_4: 111; Not judged, REASON_5: 111") {
 		t.Errorf("%d sections, %d bytes:\n%s", len(d.Sections), total, d.Sections[1])
 	}
 }
