@@ -36,6 +36,7 @@ type jobView struct {
 
 	Explained timeline.Explanation
 	Chart     chart.Chart
+	Lanes     []laneView
 	// Phases are all that are drawn, numbered as in the chart.
 	Phases []phaseView
 	// Stopped is the phase where the job stopped or is, nil when none tells.
@@ -51,6 +52,7 @@ func (s *Site) view(t *timeline.Timeline) *jobView {
 		Timeline: t, Explained: timeline.Explain(t, s.parts.Now()), Chart: chart.Draw(t),
 		Phases: phases(t), Capsules: capsules(t.Capsules), Letters: s.letterViews(t.Letters), Updates: t.Updates, Facts: facts(t.Facts),
 	}
+	v.Lanes = lanes(&v.Chart)
 	if t.Stop != nil && t.Stop.SpanID != "" {
 		for i := range v.Phases {
 			if v.Phases[i].ID == t.Stop.SpanID {

@@ -29,7 +29,8 @@ type LedgerReader interface {
 
 // Query is what jobs are asked for; what is empty is not asked for.
 type Query struct {
-	// Job is a job's id, or its beginning.
+	// Job is a job's id or its beginning; the list is then in the order of ids, and
+	// From and To are zero.
 	Job   string
 	Owner string
 	// State, Stage and Cause are as in the record.

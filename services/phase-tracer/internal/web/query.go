@@ -96,6 +96,9 @@ func (c *conditions) into(q *Query) error {
 	if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
 		return shared.BadRequest("bad_filter", "The time from is not before the time to.", "Exchange them, or leave one out.")
 	}
+	if q.Job != "" && (!q.From.IsZero() || !q.To.IsZero()) {
+		return shared.BadRequest("bad_filter", "A job's id and a time cannot be asked for together.", "Leave the time out: an id is found at any time.")
+	}
 	return nil
 }
 

@@ -3,30 +3,71 @@ package web
 import (
 	"bytes"
 	"encoding/json"
+	"html/template"
 	"maps"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
+	shared "github.com/envision/resiliency/pkg/web"
 	"github.com/envision/resiliency/services/phase-tracer/internal/timeline"
+	"github.com/envision/resiliency/services/phase-tracer/internal/web/chart"
 )
 
-// phaseView is a phase or a moment with its place.
+// phaseView is a phase or a moment as a row of the table, made once: a job has
+// hundreds of them.
 type phaseView struct {
-	timeline.Span
-
+	ID, Name, Stage, Message, Took, Marked string
+	State                                  timeline.State
 	// Number is its number on the page, the one that the chart links to.
-	Number  int
-	Attempt int32
-	Stage   string
+	Number                         int
+	Attempt                        int32
+	Sequence                       int64
+	Moment                         bool
+	Badge, Start, End, By, Reached template.HTML
+	Cause                          *timeline.Cause
+	Progress                       *timeline.Progress
+	Details                        []pair
 }
 
-// Marked says in words how the phase is to be read where it cannot be taken as it
+// pair is a name with its value.
+type pair struct{ Name, Value string }
+
+// phases are all spans in the order of the chart's numbers.
+func phases(t *timeline.Timeline) []phaseView {
+	var out []phaseView
+	for i := range t.Lanes {
+		l := &t.Lanes[i]
+		for j := range l.Spans {
+			v := phase(&l.Spans[j])
+			v.Number, v.Attempt, v.Stage = len(out)+1, l.Attempt, l.Stage
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func phase(s *timeline.Span) phaseView {
+	v := phaseView{
+		ID: s.ID, Name: s.Name, Message: s.Message, Took: took(s.Duration), Marked: marked(s.Marks), State: s.State,
+		Sequence: s.Sequence, Moment: s.Moment, Badge: badge(s.State), Start: shared.Time(s.ReportedStart), End: shared.Time(s.ReportedEnd),
+		By: toldBy(s.Witnesses, false), Cause: s.Cause, Progress: s.Progress,
+	}
+	if s.Progress != nil {
+		v.Reached = template.HTML(progress(s.Progress)) //nolint:gosec // it is safe text
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Details)) {
+		v.Details = append(v.Details, pair{name, s.Details[name]})
+	}
+	return v
+}
+
+// marked says in words how a phase is to be read where it cannot be taken as it
 // stands.
-func (v *phaseView) Marked() string {
-	words := make([]string, len(v.Marks))
-	for i, m := range v.Marks {
+func marked(marks []timeline.Mark) string {
+	words := make([]string, len(marks))
+	for i, m := range marks {
 		words[i] = markWords(m)
 	}
 	return strings.Join(words, "; ")
@@ -53,26 +94,35 @@ func markWords(m timeline.Mark) string {
 	}
 }
 
-// pair is a name with its value.
-type pair struct{ Name, Value string }
+// laneView is a lane of the chart with its rows drawn.
+type laneView struct {
+	*chart.Lane
 
-// Told are the phase's details in the order of their names.
-func (v *phaseView) Told() []pair {
-	out := make([]pair, 0, len(v.Details))
-	for _, name := range slices.Sorted(maps.Keys(v.Details)) {
-		out = append(out, pair{name, v.Details[name]})
+	Badge        template.HTML
+	Rows, Folded []rowView
+}
+
+type rowView struct {
+	Number            int
+	State             timeline.State
+	Stop              bool
+	Name, Words, Bars template.HTML
+}
+
+func lanes(c *chart.Chart) []laneView {
+	out := make([]laneView, len(c.Lanes))
+	for i := range c.Lanes {
+		l := &c.Lanes[i]
+		out[i] = laneView{Lane: l, Badge: badge(l.State), Rows: rows(l.Rows), Folded: rows(l.Folded)}
 	}
 	return out
 }
 
-// phases are all spans in the order of the chart's numbers.
-func phases(t *timeline.Timeline) []phaseView {
-	var out []phaseView
-	for i := range t.Lanes {
-		l := &t.Lanes[i]
-		for j := range l.Spans {
-			out = append(out, phaseView{Span: l.Spans[j], Number: len(out) + 1, Attempt: l.Attempt, Stage: l.Stage})
-		}
+func rows(list []chart.Row) []rowView {
+	out := make([]rowView, len(list))
+	for i := range list {
+		r := &list[i]
+		out[i] = rowView{Number: r.Number, State: r.State, Stop: r.Stop, Name: shared.User(r.Name), Words: words(r), Bars: bars(r)}
 	}
 	return out
 }
@@ -129,6 +179,7 @@ func (s *Site) letterViews(list []timeline.Letter) []letterView {
 type factView struct {
 	timeline.Fact
 
+	By template.HTML
 	// Alone says that only one of the two who watch the cluster told of it.
 	Alone bool
 }
@@ -145,7 +196,7 @@ func facts(list []timeline.Fact) []factView {
 				n++
 			}
 		}
-		out[i] = factView{Fact: f, Alone: n == 1}
+		out[i] = factView{Fact: f, By: toldBy(f.Witnesses, true), Alone: n == 1}
 	}
 	return out
 }

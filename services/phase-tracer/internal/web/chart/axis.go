@@ -44,20 +44,14 @@ func (a axis) at(t time.Time) float64 {
 // steps are the distances of ticks that people read easily.
 func steps() []time.Duration {
 	const day = 24 * time.Hour
-	var out []time.Duration
-	for unit := time.Millisecond; unit < time.Second; unit *= 10 {
-		out = append(out, unit, 2*unit, 5*unit)
+	return []time.Duration{
+		time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond, 50 * time.Millisecond,
+		100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
+		time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second,
+		time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+		time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
+		day, 2 * day, 7 * day, 14 * day, 28 * day, 91 * day, 364 * day,
 	}
-	for _, unit := range []time.Duration{time.Second, time.Minute} {
-		out = append(out, unit, 2*unit, 5*unit, 10*unit, 15*unit, 30*unit)
-	}
-	for _, hours := range []time.Duration{1, 2, 3, 6, 12} {
-		out = append(out, hours*time.Hour)
-	}
-	for _, days := range []time.Duration{1, 2, 7, 14, 28, 91, 364} {
-		out = append(out, days*day)
-	}
-	return out
 }
 
 // step is the smallest distance that gives no more ticks than there is room for.
@@ -68,8 +62,11 @@ func (a axis) step() time.Duration {
 			return s
 		}
 	}
-	last := all[len(all)-1]
-	return last * (a.length/(last*most) + 1)
+	step := all[len(all)-1]
+	for a.length/step >= most {
+		step *= 2
+	}
+	return step
 }
 
 // ticks are at round times of the day in UTC, whatever the beginning is.

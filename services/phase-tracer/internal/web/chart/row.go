@@ -77,7 +77,8 @@ func (r *Row) place(spans []timeline.Span, group []int, a axis) {
 		}
 		free[track] = max(free[track], from+width)
 		r.Tracks = max(r.Tracks, track+1)
-		b := Bar{X: percent(from), Width: percent(width), End: percent(from + width), Y: track*trackHeight + 2, State: s.State, Moment: s.Moment}
+		b := Bar{X: percent(from), Width: percent(width), End: percent(from + width), Y: track*trackHeight + 2}
+		b.State, b.Moment = s.State, s.Moment
 		if s.Moment {
 			b.X = percent(to)
 		}
