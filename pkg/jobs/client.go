@@ -40,7 +40,7 @@ func New(ctx context.Context, cfg Config) (*Client, error) {
 	if cfg.ProjectID == "" {
 		return c, nil
 	}
-	broker, err := messaging.NewClient(ctx, cfg.ProjectID)
+	broker, err := messaging.NewClient(ctx, cfg.ProjectID, cfg.Options...)
 	if err != nil {
 		return nil, fmt.Errorf("set up the SDK: %w", err)
 	}

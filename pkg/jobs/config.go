@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+	"google.golang.org/api/option"
 )
 
 // Environment variables that FromEnvironment and JoinFromEnvironment read.
@@ -64,6 +65,8 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// Log takes what goes wrong; by default nothing is logged.
 	Log zerolog.Logger
+	// Options are for the connection to Pub/Sub, such as other credentials.
+	Options []option.ClientOption
 	// Now is the clock, which many goroutines ask; time.Now by default.
 	Now func() time.Time
 }
