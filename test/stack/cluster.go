@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -95,7 +96,12 @@ func (c *cluster) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(config, append(fmt.Appendf(nil, clusterConfig, peers), stages...), 0o644); err != nil {
+	logs, err := c.writePodLogs()
+	if err != nil {
+		return err
+	}
+	text := slices.Concat(fmt.Appendf(nil, clusterConfig, peers), stages, logs)
+	if err := os.WriteFile(config, text, 0o644); err != nil {
 		return fmt.Errorf("write the cluster's configuration: %w", err)
 	}
 	listen, err := c.listen()

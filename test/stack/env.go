@@ -78,6 +78,7 @@ func (s *Stack) vars(projectID string) Vars {
 		"STORAGE_EMULATOR_HOST", s.GCS.Addr(),
 		"OUTPUT_BUCKET", OutputBucket,
 		"LETTERS_BUCKET", LettersBucket,
+		"CAPSULE_BUCKET", CapsuleBucket,
 		"SLACK_API_URL", s.Slack.URL(),
 		// The stand-in takes any token; with one, notices go there and not to the log.
 		"SLACK_TOKEN", "local",
@@ -96,7 +97,8 @@ func EnvPath(dir string) string { return filepath.Join(dir, "env") }
 // where everything is, and each service's URLs, <SERVICE>_ADMIN_URL and more
 // pairs of names and values.
 func (p *Project) WriteEnv(more ...string) error {
-	vars := p.stack.vars(p.ID)
+	// What recovery-job needs beside, which is run by hand here.
+	vars := p.stack.vars(p.ID).with("CLUSTER", ClusterName, "NAMESPACES", strings.Join(p.namespaces, ","))
 	p.mu.Lock()
 	for _, process := range p.processes {
 		vars = vars.with(EnvName(process.Name())+"_ADMIN_URL", process.AdminURL())

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/storage"
@@ -22,6 +21,8 @@ const (
 	// LettersBucket takes the payloads of dead letters that are too large for
 	// Firestore.
 	LettersBucket = "resiliency-letters"
+	// CapsuleBucket takes the capsules of failed pods that are larger than an event.
+	CapsuleBucket = "resiliency-capsules"
 )
 
 // GCS is a Cloud Storage server in this process. Its objects live in memory.
@@ -30,15 +31,7 @@ type GCS struct {
 	server *http.Server
 	addr   string
 	log    *os.File
-	fault  atomic.Pointer[HTTPFault]
-}
-
-// HTTPFault is what a stand-in's callers meet while it is set.
-type HTTPFault struct {
-	// Delay comes before the answer.
-	Delay time.Duration
-	// Status is answered instead of doing the work; 0 does the work.
-	Status int
+	faults httpFaults
 }
 
 func startGCS(logPath string, ports *ports) (*GCS, error) {
@@ -61,35 +54,25 @@ func startGCS(logPath string, ports *ports) (*GCS, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the GCS server: %w", err), listener.Close(), log.Close())
 	}
-	for _, bucket := range []string{OutputBucket, LettersBucket} {
+	for _, bucket := range []string{OutputBucket, LettersBucket, CapsuleBucket} {
 		fake.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: bucket})
 	}
 	g := &GCS{fake: fake, addr: loopback(port), log: log}
-	g.server = &http.Server{Handler: http.HandlerFunc(g.serve), ReadHeaderTimeout: 10 * time.Second}
+	g.server = &http.Server{Handler: g.faults.before(g.serve), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = g.server.Serve(listener) }() // returns when close is called
 	return g, nil
 }
 
-func (g *GCS) serve(w http.ResponseWriter, r *http.Request) {
-	if fault := g.fault.Load(); fault != nil {
-		select {
-		case <-time.After(fault.Delay):
-		case <-r.Context().Done():
-			return
-		}
-		if fault.Status != 0 {
-			http.Error(w, "fault injected", fault.Status)
-			return
-		}
-	}
+func (g *GCS) serve(w http.ResponseWriter, r *http.Request, _ HTTPFault) {
 	g.fake.HTTPHandler().ServeHTTP(w, r)
 }
 
 // Addr is the value for STORAGE_EMULATOR_HOST, host:port.
 func (g *GCS) Addr() string { return g.addr }
 
-// SetFault makes every request meet the fault; nil ends that.
-func (g *GCS) SetFault(fault *HTTPFault) { g.fault.Store(fault) }
+// Inject sets a fault behind those already set, of which the first that matches
+// a request counts, and returns what ends it.
+func (g *GCS) Inject(fault HTTPFault) (remove func()) { return g.faults.inject(fault) }
 
 // Client returns a client of this server; the caller closes it.
 func (g *GCS) Client(ctx context.Context) (*storage.Client, error) {

@@ -27,6 +27,10 @@ const (
 	AnnotationExitCode = "sim.resiliency.envision.dev/exit-code"
 )
 
+// LabelRoom is the label that a node must have for pods of OutcomeUnschedulable;
+// none has it until somebody makes room.
+const LabelRoom = "sim.resiliency.envision.dev/no-such-node"
+
 // Outcome is how the pods of a simulated Job end.
 type Outcome string
 
@@ -151,7 +155,7 @@ func (s JobSpec) pod() corev1.PodSpec {
 		Containers:    []corev1.Container{{Name: "work", Image: "example.invalid/work:1"}},
 	}
 	if s.Outcome == OutcomeUnschedulable {
-		pod.NodeSelector = map[string]string{"sim.resiliency.envision.dev/no-such-node": "true"}
+		pod.NodeSelector = map[string]string{LabelRoom: "true"}
 	}
 	return pod
 }

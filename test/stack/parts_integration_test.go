@@ -154,11 +154,14 @@ func TestStack_gcs_keeps_objects_and_fails_on_demand(t *testing.T) {
 	if attrs, err := object.Attrs(t.Context()); err != nil || attrs.Size != 3 {
 		t.Errorf("attributes %+v, %v", attrs, err)
 	}
-	shared.GCS.SetFault(&stack.HTTPFault{Status: http.StatusForbidden})
+	remove := shared.GCS.Inject(stack.HTTPFault{Contains: "/run/_SUCCESS", Status: http.StatusForbidden})
 	if _, err := object.Attrs(t.Context()); err == nil {
 		t.Error("a faulty bucket answers")
 	}
-	shared.GCS.SetFault(nil)
+	if _, err := client.Bucket(stack.OutputBucket).Attrs(t.Context()); err != nil {
+		t.Errorf("the fault is another object's: %v", err)
+	}
+	remove()
 	if _, err := object.Attrs(t.Context()); err != nil {
 		t.Error(err)
 	}

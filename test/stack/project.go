@@ -36,6 +36,7 @@ type Project struct {
 	namespaces []string // all of NAMESPACES, "namespace=tenant"
 	mu         sync.Mutex
 	processes  []*Process
+	runs       int // started so far
 	sinks      []*LogSink
 }
 

@@ -28,6 +28,9 @@ type ServiceSpec struct {
 	// NotReady starts without waiting for readiness, for tests of what happens
 	// while a dependency is missing.
 	NotReady bool
+
+	// out is a file that takes standard output, "" for the log.
+	out string
 }
 
 // StartService starts a service with the project's environment and an admin
@@ -87,7 +90,7 @@ func (p *Project) newProcess(spec ServiceSpec) (*Process, error) {
 		process.url = "http://" + loopback(api)
 	}
 	process.process = proc.New(proc.Spec{
-		Name: p.processName(spec.Name), Path: binary, Args: spec.Args, Env: append(env, spec.Env...), Dir: p.stack.dir,
+		Name: p.processName(spec.Name), Path: binary, Args: spec.Args, Env: append(env, spec.Env...), Dir: p.stack.dir, Out: spec.out,
 	}, p.stack.mark, p.stack.spawner)
 	return process, nil
 }

@@ -38,6 +38,15 @@ func DLQHandler() ServiceSpec {
 	}
 }
 
+// RecoveryJob is the row of recovery-job, which works and ends: in production a
+// CronJob starts it, here Project.StartRun does.
+func RecoveryJob(binDir string) ServiceSpec {
+	return ServiceSpec{Name: "recovery-job", Binary: filepath.Join(binDir, "recovery-job")}
+}
+
+// Programs are all programs of the product, those that end by themselves too.
+func Programs(binDir string) []ServiceSpec { return append(Services(binDir), RecoveryJob(binDir)) }
+
 // CheckBinaries names every program that is missing.
 func CheckBinaries(specs []ServiceSpec) error {
 	var missing []string

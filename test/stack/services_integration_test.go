@@ -23,8 +23,13 @@ const serviceVar = "STACK_TEST_SERVICE"
 
 // playService is a service that is ready at once and ends on SIGTERM with 0;
 // mode "race" reports a race first, "refuse" ends with 2 at once, "stubborn"
-// ends with 1. As the log witness it prints a line.
+// ends with 1, "work" works and ends with 3. As the log witness it prints a line.
 func playService(mode string) int {
+	if mode == "work" {
+		fmt.Println("result of", os.Args[1:])
+		fmt.Fprintln(os.Stderr, `{"message":"worked","jobs":1}`+"\nnoise\n"+`{"message":"worked","jobs":2}`)
+		return 3
+	}
 	if mode == "refuse" {
 		fmt.Println("configuration: CLUSTER is missing")
 		return 2
@@ -138,5 +143,54 @@ func TestProject_tells_of_services_that_misbehave(t *testing.T) {
 	crashed.ExpectExit()
 	if err := crashed.Check(); err != nil {
 		t.Errorf("service whose end was expected: %v", err)
+	}
+}
+
+func TestProject_runs_a_program_to_its_end(t *testing.T) {
+	t.Parallel()
+	project := newProject(t, "runs")
+	spec := service(t, "work", "work")
+	spec.Args = []string{"plan"}
+	run, err := project.StartRun(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, err := run.Wait(t.Context())
+	if err != nil || ended.ExitCode != 3 || ended.Stdout != "result of [plan]\n" {
+		t.Fatalf("%+v, %v", ended, err)
+	}
+	if line, err := ended.Line("worked"); err != nil || line["jobs"] != 2.0 {
+		t.Errorf("line %v, %v", line, err)
+	}
+	if _, err := ended.Line("rested"); err == nil {
+		t.Error("a line that is not there was found")
+	}
+	// One that goes on is ended with its time, or with the project.
+	long, err := project.StartRun(service(t, "work", "good"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if long.LogPath() == run.LogPath() {
+		t.Error("two runs share a log")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := long.Wait(ctx); err == nil || !strings.Contains(err.Error(), "has not ended") || long.Running() {
+		t.Errorf("%v, running %v", err, long.Running())
+	}
+	// A race report fails it, whatever its exit code.
+	log, err := os.OpenFile(run.LogPath(), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.WriteString("WARNING: DATA RACE\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Wait(t.Context()); !errors.Is(err, proc.ErrRace) {
+		t.Errorf("a run with a race: %v", err)
+	}
+	// The stack would report it again when it stops, as it should: not in this test.
+	if err := errors.Join(log.Close(), os.Truncate(run.LogPath(), 0)); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -156,8 +156,9 @@ func TestStart_says_what_is_missing(t *testing.T) {
 	if _, err := Start(t.Context(), Options{}); err == nil {
 		t.Error("a stack started without options")
 	}
-	err = CheckBinaries(Services(dir))
-	if err == nil || !strings.Contains(err.Error(), "make build") || strings.Count(err.Error(), "event-streamer") != 1 {
+	err = CheckBinaries(Programs(dir))
+	if err == nil || !strings.Contains(err.Error(), "make build") || strings.Count(err.Error(), "event-streamer") != 1 ||
+		strings.Count(err.Error(), "recovery-job") != 1 {
 		t.Errorf("missing services: %v", err)
 	}
 }

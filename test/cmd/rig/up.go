@@ -41,7 +41,7 @@ func (c *upCmd) Run(ctx context.Context) error {
 		return c.next()
 	}
 	// Before anything is started: the background process would say it late.
-	if err := stack.CheckBinaries(stack.Services(c.Bin)); err != nil {
+	if err := stack.CheckBinaries(stack.Programs(c.Bin)); err != nil {
 		return err
 	}
 	// A file of an earlier run must not look like readiness.

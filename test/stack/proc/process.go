@@ -27,6 +27,8 @@ type Spec struct {
 	Env []string
 	// Dir is the working directory; empty means this process's.
 	Dir string
+	// Out is a file that takes standard output; empty means the log does.
+	Out string
 }
 
 // Process is one program of a stack. It may be started again after it ended;
@@ -51,7 +53,8 @@ func New(spec Spec, mark Mark, spawner *Spawner) *Process {
 // Name is the name given in the spec.
 func (p *Process) Name() string { return p.spec.Name }
 
-// LogPath is the file that takes standard output and standard error.
+// LogPath is the file that takes standard output and standard error, or the
+// latter alone if the spec has another for the former.
 func (p *Process) LogPath() string { return LogPath(p.mark.Dir(), p.spec.Name) }
 
 // LogPath is where a run directory keeps the log of a process.
@@ -72,8 +75,15 @@ func (p *Process) Start() error {
 		return fmt.Errorf("start %s: %w", p.spec.Name, err)
 	}
 	defer func() { _ = log.Close() }() // the child has its own descriptor
+	out := log
+	if p.spec.Out != "" {
+		if out, err = openLog(p.spec.Out); err != nil {
+			return fmt.Errorf("start %s: %w", p.spec.Name, err)
+		}
+		defer func() { _ = out.Close() }()
+	}
 	cmd := exec.Command(p.spec.Path, p.spec.Args...)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stdout, cmd.Stderr = out, log
 	cmd.Dir, cmd.Env = p.spec.Dir, append(append([]string{}, p.spec.Env...), p.mark.Env())
 	if err := p.spawner.Start(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", p.spec.Name, err)
