@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -165,6 +167,29 @@ func TestCreate_FailsWhilePubSubIsAway(t *testing.T) {
 	if err := c.Close(end); err != nil || c.Dropped() != 0 {
 		t.Errorf("%d dropped, error %v", c.Dropped(), err)
 	}
+}
+
+// With Pub/Sub away Close keeps to its time, and says what is left.
+func TestClose_WhilePubSubIsAway(t *testing.T) {
+	t.Parallel()
+	fault := messagingtest.NewFault("Publish")
+	b := messagingtest.New(t, fault.Option())
+	fault.Set(func(any) error { return status.Error(codes.Unavailable, "away") })
+	c := connected(t, b, Config{Output: io.Discard, Buffer: 4, Retry: time.Second})
+	j, err := c.Join(t.Context(), Ref{JobID: "j"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		j.Phase(t.Context(), "p")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := c.Close(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "events are left") {
+		t.Errorf("closed with %v", err)
+	}
+	eventually(t, "every event to be counted", func() bool { return c.Dropped() == 20 })
+	c.sender.flying.Wait()
 }
 
 // The names here are written down again, so that product code need not carry the

@@ -167,13 +167,18 @@ func (j *Job) spanOf(ctx context.Context) trace.SpanContext {
 	return j.span
 }
 
+// maxStepBack is how far a clock may be set back with the order of events kept.
+// One that had been further ahead would else hold all that follows in a future
+// that readers refuse.
+const maxStepBack = time.Minute
+
 // now is the time of an event: later than that of every one before it, and as
 // precise as records are.
 func (j *Job) now() time.Time {
 	at := j.client.now().UTC().Truncate(job.Precision)
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !at.After(j.last) {
+	if !at.After(j.last) && j.last.Sub(at) <= maxStepBack {
 		at = j.last.Add(job.Precision)
 	}
 	j.last = at

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,7 +189,7 @@ func TestJob_TimeNeverGoesBack(t *testing.T) {
 	t.Parallel()
 	now := epoch
 	b := newBench(t, func(c *Config) {
-		c.Now = func() time.Time { now = now.Add(-time.Minute); return now }
+		c.Now = func() time.Time { now = now.Add(-time.Second); return now }
 	})
 	j := b.mustCreate(t, Spec{ID: "j"})
 	for range 3 {
@@ -200,6 +201,24 @@ func TestJob_TimeNeverGoesBack(t *testing.T) {
 			t.Errorf("%q at %s, after one at %s", word(m), at, last)
 		} else {
 			last = at
+		}
+	}
+}
+
+// A clock that had been an hour ahead is followed back: readers refuse the future.
+func TestJob_TimeFollowsACorrectedClock(t *testing.T) {
+	t.Parallel()
+	var ahead atomic.Int64
+	b := newBench(t, func(c *Config) {
+		c.Now = func() time.Time { return epoch.Add(time.Duration(ahead.Load())) }
+	})
+	ahead.Store(int64(time.Hour))
+	j := b.mustCreate(t, Spec{ID: "j"})
+	ahead.Store(0)
+	j.Enter(t.Context(), Backend())
+	for _, m := range b.flush(t) {
+		if word(m) == "claim backend RUNNING" && !m.GetOccurredAt().AsTime().Equal(epoch) {
+			t.Errorf("running since %s", m.GetOccurredAt().AsTime())
 		}
 	}
 }

@@ -141,6 +141,7 @@ func (s *sender) close(ctx context.Context) error {
 	case <-ctx.Done():
 		left := len(s.messages.queue) + len(s.slots)
 		close(s.quit)
+		_ = s.publisher.Close(ctx) // ctx is over: it only takes no more
 		return fmt.Errorf("flush: %d events are left: %w", left, ctx.Err())
 	}
 }

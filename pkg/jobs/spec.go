@@ -88,9 +88,9 @@ func (s *Spec) check() error {
 	if s.Attempt < 1 || s.Attempt > job.MaxAttempt {
 		errs = append(errs, fmt.Errorf("attempt %d is not between 1 and %d", s.Attempt, job.MaxAttempt))
 	}
-	for name, text := range map[string]string{"correlation id": s.CorrelationID, "owner": s.Owner, "tenant": s.Tenant} {
-		if len(text) > maxName || !printable(text) {
-			errs = append(errs, fmt.Errorf("the %s is longer than %d bytes or not printable", name, maxName))
+	for _, text := range [][2]string{{"correlation id", s.CorrelationID}, {"owner", s.Owner}, {"tenant", s.Tenant}} {
+		if len(text[1]) > maxName || !printable(text[1]) {
+			errs = append(errs, fmt.Errorf("the %s is longer than %d bytes or not printable", text[0], maxName))
 		}
 	}
 	if s.OutputURI != "" && !outputURI(s.OutputURI) {
