@@ -161,20 +161,7 @@ func (l *letters) noteReplayed(ctx context.Context) error {
 
 // until asks again until it is done.
 func (l *letters) until(ctx context.Context, what string, done func() (bool, error)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, lettersPatience, fmt.Errorf("it took more than %s", lettersPatience))
-	defer cancel()
-	ticker := time.NewTicker(200 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w", what, context.Cause(ctx))
-		}
-	}
+	return await(ctx, what, 200*time.Millisecond, lettersPatience, func(context.Context) (bool, error) { return done() })
 }
 
 // check adds to the report what became of the letters: that the unreadable ones

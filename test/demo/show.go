@@ -25,7 +25,7 @@ func show(ctx context.Context, out io.Writer, d *drive.Driver, client *firestore
 	ctx, cancel := context.WithCancel(ctx)
 	draw, every := lines(out, d.Jobs()), 5*time.Second
 	if file, ok := out.(*os.File); ok && isatty.IsTerminal(file.Fd()) {
-		draw, every = bars(out, d.Jobs()), 250*time.Millisecond
+		draw, every = bars(out, d.Jobs(), d.InKubernetes()), 250*time.Millisecond
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -64,20 +64,20 @@ func look(ctx context.Context, d *drive.Driver, client *firestore.Client) progre
 func lines(out io.Writer, jobs int) func(progress, bool) {
 	begun := time.Now()
 	return func(p progress, _ bool) {
-		fmt.Fprintf(out, "%4.0f s  Jobs created %d/%d, ended in Kubernetes %d, records correct %d\n",
+		fmt.Fprintf(out, "%4.0f s  jobs begun %d/%d, ended in Kubernetes %d, records correct %d\n",
 			time.Since(begun).Seconds(), p.created, jobs, p.ended, p.correct)
 	}
 }
 
 // bars draws three bars on a terminal.
-func bars(out io.Writer, jobs int) func(progress, bool) {
+func bars(out io.Writer, jobs, inKubernetes int) func(progress, bool) {
 	container := mpb.New(mpb.WithOutput(out), mpb.WithWidth(48))
-	bar := func(name string) *mpb.Bar {
-		return container.AddBar(int64(jobs),
+	bar := func(name string, total int) *mpb.Bar {
+		return container.AddBar(int64(total),
 			mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR), decor.CountersNoUnit("%d/%d", decor.WCSyncSpace)),
 			mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_GO)))
 	}
-	created, ended, correct := bar("Jobs created"), bar("ended in Kubernetes"), bar("records correct")
+	created, ended, correct := bar("jobs begun", jobs), bar("ended in Kubernetes", inKubernetes), bar("records correct", jobs)
 	return func(p progress, last bool) {
 		created.SetCurrent(int64(p.created))
 		ended.SetCurrent(int64(p.ended))

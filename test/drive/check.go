@@ -12,8 +12,8 @@ import (
 
 // record is the part of a raw document that a check reads.
 type record struct {
-	state, cause, uid string
-	attempt           int64
+	state, cause, uid, evidence string
+	attempt                     int64
 }
 
 // records reads all job documents as they are.
@@ -37,6 +37,9 @@ func records(ctx context.Context, client *firestore.Client) (map[string]record, 
 		if k, ok := data["kubernetes"].(map[string]any); ok {
 			r.uid, _ = k["uid"].(string)
 		}
+		if v, ok := data["verdict"].(map[string]any); ok {
+			r.evidence, _ = v["evidence"].(string)
+		}
 		all[doc.Ref.ID] = r
 	}
 }
@@ -48,6 +51,10 @@ func terminal(state string) bool {
 // judge compares one record with what was declared and with what Kubernetes
 // says. lost means that there is no record, or one that has not ended.
 func judge(p planned, fact Fact, r record, found bool) (verdict, problem string) {
+	if p.scenario.Stays {
+		fact.State = p.scenario.Expected
+	}
+	attempt := max(p.scenario.Attempt, 1)
 	switch {
 	case !found:
 		return "lost", "no record"
@@ -59,10 +66,12 @@ func judge(p planned, fact Fact, r record, found bool) (verdict, problem string)
 		return "wrong", fmt.Sprintf("the record says %s, Kubernetes %s", r.state, fact.State)
 	case r.uid != fact.UID:
 		return "wrong", fmt.Sprintf("the record names uid %q, Kubernetes %q", r.uid, fact.UID)
-	case r.attempt != 1:
-		return "wrong", fmt.Sprintf("the record says attempt %d", r.attempt)
+	case r.attempt != attempt:
+		return "wrong", fmt.Sprintf("the record says attempt %d instead of %d", r.attempt, attempt)
 	case p.scenario.Cause != "" && r.cause != p.scenario.Cause:
 		return "wrong", fmt.Sprintf("the record gives cause %q, the pods died of %s", r.cause, p.scenario.Cause)
+	case p.scenario.Evidence != "" && r.evidence != p.scenario.Evidence:
+		return "wrong", fmt.Sprintf("the verdict rests on %q instead of %s", r.evidence, p.scenario.Evidence)
 	default:
 		return "correct", ""
 	}

@@ -53,9 +53,9 @@ func TestInterleave_deals_evenly(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	t.Parallel()
-	p := planned{name: "j", scenario: &Scenario{Expected: Failed, Cause: "OOM"}}
+	p := planned{name: "j", scenario: &Scenario{Expected: Failed, Cause: "OOM", Evidence: "CONDITION"}}
 	fact := Fact{UID: "u", State: Failed}
-	right := record{state: Failed, cause: "OOM", uid: "u", attempt: 1}
+	right := record{state: Failed, cause: "OOM", uid: "u", attempt: 1, evidence: "CONDITION"}
 	cases := []struct {
 		name    string
 		fact    Fact
@@ -72,6 +72,7 @@ func TestJudge(t *testing.T) {
 		{"the scenario did not play", Fact{UID: "u", State: Succeeded}, right, false, "wrong", "Kubernetes says SUCCEEDED"},
 		{"another Job", fact, record{state: Failed, cause: "OOM", uid: "v", attempt: 1}, false, "wrong", "uid"},
 		{"another attempt", fact, record{state: Failed, cause: "OOM", uid: "u", attempt: 2}, false, "wrong", "attempt 2"},
+		{"other evidence", fact, record{state: Failed, cause: "OOM", uid: "u", attempt: 1, evidence: "ABSENCE"}, false, "wrong", "ABSENCE"},
 		{"another cause", fact, record{state: Failed, cause: "APP_EXIT", uid: "u", attempt: 1}, false, "wrong", "APP_EXIT"},
 	}
 	for _, c := range cases {
@@ -82,6 +83,41 @@ func TestJudge(t *testing.T) {
 				t.Errorf("%s (%s), want %s (%s)", verdict, problem, c.want, c.says)
 			}
 		})
+	}
+}
+
+func TestJudge_what_is_not_in_the_cluster_or_resumed(t *testing.T) {
+	t.Parallel()
+	stays := planned{name: "j", scenario: &Scenario{Expected: Failed, Evidence: "ASSUMED", Stays: true}}
+	if verdict, problem := judge(stays, Fact{}, record{state: Failed, attempt: 1, evidence: "ASSUMED"}, true); verdict != "correct" {
+		t.Errorf("closed without a Kubernetes Job: %s (%s)", verdict, problem)
+	}
+	if verdict, _ := judge(stays, Fact{}, record{state: Succeeded, attempt: 1, evidence: "STATED"}, true); verdict != "wrong" {
+		t.Errorf("another end: %s", verdict)
+	}
+	resumed := planned{name: "j", scenario: &Scenario{Expected: Succeeded, Attempt: 2}}
+	for attempt, want := range map[int64]string{1: "wrong", 2: "correct"} {
+		if verdict, problem := judge(resumed, Fact{UID: "u", State: Succeeded}, record{state: Succeeded, uid: "u", attempt: attempt}, true); verdict != want {
+			t.Errorf("attempt %d: %s (%s)", attempt, verdict, problem)
+		}
+	}
+}
+
+func TestReport_appends_another_plan(t *testing.T) {
+	t.Parallel()
+	r, other := newReport(nil), newReport(nil)
+	r.Include("a", Succeeded, map[string]string{"a-1": ""})
+	other.Include("b", Failed, map[string]string{"b-1": "", "b-2": "because"})
+	r.Append(other)
+	want := &Report{
+		Jobs: 3, Correct: 2, Wrong: 1,
+		Scenarios: []ScenarioReport{
+			{Name: "a", Jobs: 1, Expected: Succeeded, Correct: 1}, {Name: "b", Jobs: 2, Expected: Failed, Correct: 1},
+		},
+		Problems: []Problem{{JobID: "b-2", Verdict: "wrong", Problem: "because"}},
+	}
+	if diff := cmp.Diff(want, r); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
 	}
 }
 

@@ -51,6 +51,37 @@ func (d *Driver) Truth() *Truth { return d.truth }
 // Jobs is how many Jobs the plan has.
 func (d *Driver) Jobs() int { return len(d.jobs) }
 
+// InKubernetes is how many of them come to be there.
+func (d *Driver) InKubernetes() int {
+	n := 0
+	for _, p := range d.jobs {
+		if !p.scenario.Stays {
+			n++
+		}
+	}
+	return n
+}
+
+// Names are the names of a scenario's Jobs.
+func (d *Driver) Names(scenario string) []string {
+	var names []string
+	for _, p := range d.jobs {
+		if p.scenario.Name == scenario {
+			names = append(names, p.name)
+		}
+	}
+	return names
+}
+
+// Unsuspend lets a Job go on that was created suspended.
+func (d *Driver) Unsuspend(ctx context.Context, name string) error {
+	return d.actor().suspend(ctx, name, false)
+}
+
+func (d *Driver) actor() *Actor {
+	return &Actor{client: d.client, namespace: d.plan.Namespace, truth: d.truth}
+}
+
 // Created is how many of them exist by now.
 func (d *Driver) Created() int { return int(d.created.Load()) }
 
@@ -63,7 +94,7 @@ func (d *Driver) Play(ctx context.Context) error {
 		limit = rate.Limit(d.plan.PerSecond)
 	}
 	pace := rate.NewLimiter(limit, 1)
-	actor := &Actor{client: d.client, namespace: d.plan.Namespace, truth: d.truth}
+	actor := d.actor()
 	for _, p := range d.jobs {
 		if err := pace.Wait(ctx); err != nil {
 			break // the group's own error says why
@@ -78,8 +109,18 @@ func (d *Driver) Play(ctx context.Context) error {
 }
 
 func (d *Driver) create(ctx context.Context, p planned) error {
+	if p.scenario.Begin != nil {
+		if err := p.scenario.Begin(ctx, p.name); err != nil {
+			return fmt.Errorf("begin job %s: %w", p.name, err)
+		}
+		d.created.Add(1)
+		return nil
+	}
 	spec := p.scenario.Spec
 	spec.Namespace, spec.Name, spec.JobID = d.plan.Namespace, p.name, p.name
+	if p.scenario.Vary != nil {
+		p.scenario.Vary(&spec)
+	}
 	if _, err := d.client.BatchV1().Jobs(spec.Namespace).Create(ctx, stack.Job(spec), metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("create job %s/%s: %w", spec.Namespace, spec.Name, err)
 	}
@@ -89,6 +130,9 @@ func (d *Driver) create(ctx context.Context, p planned) error {
 
 // follow acts on one Job once it runs and waits for its end.
 func (d *Driver) follow(ctx context.Context, actor *Actor, p planned) error {
+	if p.scenario.Stays {
+		return nil
+	}
 	if p.scenario.Act != nil {
 		if err := d.truth.Wait(ctx, p.name, func(f Fact) bool { return f.Running || f.State != "" }); err != nil {
 			return err

@@ -102,6 +102,14 @@ func (r *Report) Include(scenario, expected string, problems map[string]string) 
 	}
 }
 
+// Append adds the scenarios of another report, those of another plan.
+func (r *Report) Append(other *Report) {
+	r.Jobs, r.Correct = r.Jobs+other.Jobs, r.Correct+other.Correct
+	r.Wrong, r.Lost = r.Wrong+other.Wrong, r.Lost+other.Lost
+	r.Scenarios = append(r.Scenarios, other.Scenarios...)
+	r.Problems = append(r.Problems, other.Problems[:min(len(other.Problems), max(0, maxProblems-len(r.Problems)))]...)
+}
+
 // Right reports whether nothing is wrong or lost.
 func (r *Report) Right() bool { return r.Wrong == 0 && r.Lost == 0 && r.Correct == r.Jobs }
 

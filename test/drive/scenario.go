@@ -23,10 +23,20 @@ type Scenario struct {
 	Jobs int
 	// Expected is the state that each record must end in.
 	Expected string
-	// Cause is what each record must name as its cause; empty means not checked.
-	Cause string
+	// Cause is what each record must name as its cause, and Evidence what its
+	// verdict must rest on; empty means not checked.
+	Cause, Evidence string
+	// Attempt is the run that each record must tell of; 0 means the first.
+	Attempt int64
 	// Spec is the Job to create; its namespace, name and job id are filled in.
 	Spec stack.JobSpec
+	// Vary changes the spec of one Job, once its name is filled in; nil for nothing.
+	Vary func(spec *stack.JobSpec)
+	// Begin begins a job outside Kubernetes instead of creating it there. Whoever
+	// takes the job there gives the Job its name; with Stays nobody does, and the
+	// truth is what the scenario declares.
+	Begin func(ctx context.Context, name string) error
+	Stays bool
 	// Act is done to each Job once one of its pods runs; nil for nothing.
 	Act func(ctx context.Context, a *Actor, name string) error
 }
