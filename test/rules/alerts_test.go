@@ -130,7 +130,11 @@ func TestAlerts_ask_for_metrics_that_exist(t *testing.T) {
 		if strings.Count(query, "(") != strings.Count(query, ")") || strings.Count(query, "{") != strings.Count(query, "}") {
 			t.Errorf("alert %s: brackets of its query do not match: %s", name, query)
 		}
-		for _, metric := range ownMetric.FindAllString(string(read(t, filepath.Join(runbooks, name+".md"))), -1) {
+		page := filepath.Join(runbooks, name+".md")
+		if !exists(page) {
+			continue // told by TestAlerts_have_runbooks
+		}
+		for _, metric := range ownMetric.FindAllString(string(read(t, page)), -1) {
 			if !known[metric] {
 				t.Errorf("runbook %s names metric %s, which nobody writes", name, metric)
 			}
