@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -16,15 +15,12 @@ func (s *Site) pageJob(w http.ResponseWriter, r *http.Request) error {
 	if job.CheckID(id) != nil {
 		return errNoJob()
 	}
-	t, err := s.parts.Jobs.Timeline(r.Context(), id)
-	if errors.Is(err, ErrNotFound) {
-		return errNoJob()
-	}
+	t, found, err := s.parts.Jobs.Timeline(r.Context(), id)
 	if err != nil {
 		return err
 	}
-	// What belongs to no tenant, and to a job without a record, is for who sees all.
-	if !caller(r.Context()).Read.Has(t.Status.Tenant) {
+	// What belongs to no tenant, such as a job without a record, is for who sees all.
+	if !found || !caller(r.Context()).Read.Has(t.Status.Tenant) {
 		return errNoJob()
 	}
 	return s.pages.Render(w, r, http.StatusOK, "job", "Job "+id, s.view(t))

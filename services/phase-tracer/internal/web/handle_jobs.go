@@ -1,17 +1,19 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 
+	"github.com/envision/resiliency/pkg/jobstore/search"
 	shared "github.com/envision/resiliency/pkg/web"
 )
 
 // listView is the page of jobs.
 type listView struct {
 	Query conditions
-	Jobs  []Job
+	Jobs  []search.Row
 	// Next is the address of the next page, "" at the end; Later says that this is
 	// not the first one.
 	Next   string
@@ -34,22 +36,33 @@ func (s *Site) pageJobs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return shared.BadRequest("bad_query", "The address holds a query that cannot be read.", "Encode its values as a form does.")
 	}
-	c, q, err := readQuery(values)
+	c, err := readConditions(values)
 	if err != nil {
 		return err
 	}
-	q.Tenants = tenants(caller(r.Context()).Read, c.Tenant)
-	found, err := s.parts.Jobs.Search(r.Context(), &q)
+	f, err := c.filter()
 	if err != nil {
 		return err
 	}
-	v := &listView{Query: c, Jobs: found.Jobs, Later: q.Cursor != "", States: states(), Causes: causes()}
-	if found.Next != "" {
-		next := c.values()
-		next.Set("cursor", found.Next)
-		if values.Has("limit") {
-			next.Set("limit", strconv.Itoa(q.Limit))
+	scope := "jobs page?" + c.values().Encode()
+	after, limit, err := readPage(values, scope)
+	if err != nil {
+		return err
+	}
+	f.Tenants = tenants(caller(r.Context()).Read, c.Tenant)
+	page, err := s.parts.Finder.Find(r.Context(), f, after, limit)
+	if err != nil {
+		return explain(err)
+	}
+	v := &listView{Query: c, Jobs: page.Rows, Later: after != nil, States: states(), Causes: causes()}
+	if page.Next != nil {
+		cursor, err := shared.EncodeCursor(scope, page.Next)
+		if err != nil {
+			return fmt.Errorf("make the cursor of the next page: %w", err)
 		}
+		next := c.values()
+		next.Set("cursor", cursor)
+		next.Set("limit", strconv.Itoa(limit))
 		v.Next = "/jobs?" + next.Encode()
 	}
 	return s.pages.Render(w, r, http.StatusOK, "jobs", "Jobs", v)

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/pkg/jobstore/search"
 	shared "github.com/envision/resiliency/pkg/web"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 	"github.com/envision/resiliency/services/phase-tracer/internal/timeline"
@@ -85,7 +86,7 @@ func TestPages_HostileTexts(t *testing.T) {
 		harmless(t, f.get(everybody(), "/jobs/render-7").Body.String())
 		next++ // another text in each place
 	}
-	f.jobs = web.Found{Next: list[0], Jobs: []web.Job{{ID: list[1], State: list[2], Stage: list[3], Cause: list[4], Owner: list[6], Tenant: list[7]}}}
+	f.jobs = search.Page{Next: &search.Cursor{ID: list[0]}, Rows: []search.Row{{JobID: list[1], State: list[2], Stage: list[3], Cause: list[4], Owner: list[6], Tenant: list[7]}}}
 	f.ledger = web.Ledger{Rows: []web.LedgerRow{{Stage: list[0], Phase: list[1], Why: list[5], Slow: true}}}
 	harmless(t, f.get(everybody(), "/jobs").Body.String())
 	harmless(t, f.get(everybody(), "/ledger").Body.String())

@@ -106,7 +106,7 @@ func TestJob_Sizes(t *testing.T) {
 			t.Errorf("%d phases: %d in the table", n, drawn)
 		}
 		for _, lane := range p.class("lane") {
-			if seen := len(lane.class("plot")[0].class("row")); seen > 61 {
+			if seen := len(lane.class("plot")[0].class("row")); seen > 31 {
 				t.Errorf("%d phases: %d rows at once in %s", n, seen, lane.attr("data-stage"))
 			}
 		}

@@ -2,8 +2,8 @@ package web_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -11,17 +11,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/envision/resiliency/pkg/jobstore/search"
 	"github.com/envision/resiliency/pkg/resilience"
-	shared "github.com/envision/resiliency/pkg/web"
 	"github.com/envision/resiliency/services/phase-tracer/internal/web"
 )
 
 func TestJobs_List(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.jobs = web.Found{Next: "c&1", Jobs: []web.Job{
-		{ID: "render-7", State: "FAILED", Stage: "kubernetes", Cause: "OOM", Owner: "ana@example.com", Tenant: "studio", Attempt: 2, At: at(1), UpdatedAt: at(2)},
-		{ID: "render-8"},
+	f.jobs = search.Page{Next: &search.Cursor{At: at(2), ID: "render-8"}, Rows: []search.Row{
+		{
+			JobID: "render-7", State: "FAILED", Stage: "kubernetes", Cause: "OOM", Owner: "ana@example.com", Tenant: "studio", Attempt: 2,
+			OccurredAt: at(1), UpdatedAt: at(2),
+		},
+		{JobID: "render-8"},
 	}}
 	p := f.page(t, "/jobs?state=failed&owner=ana%40example.com&limit=2")
 	rows := p.id(t, "jobs").all("tr")[1:]
@@ -30,13 +33,14 @@ func TestJobs_List(t *testing.T) {
 	if link := rows[0].all("a")[0].attr("href"); link != "/jobs/render-7" {
 		t.Errorf("a job leads to %s", link)
 	}
-	next, err := url.Parse(p.id(t, "next").attr("href"))
-	if err != nil {
-		t.Fatal(err)
+	next := p.id(t, "next").attr("href")
+	f.page(t, next)
+	want := asked{search.Filter{State: "FAILED", Owner: "ana@example.com"}, f.jobs.Next, 2}
+	if diff := cmp.Diff(want, f.asked[1]); diff != "" {
+		t.Errorf("the next page %s asks for (-want +got):\n%s", next, diff)
 	}
-	want := url.Values{"state": {"FAILED"}, "owner": {"ana@example.com"}, "cursor": {"c&1"}, "limit": {"2"}}
-	if diff := cmp.Diff(want, next.Query()); diff != "" {
-		t.Errorf("the next page (-want +got):\n%s", diff)
+	if w := f.get(everybody(), strings.Replace(next, "FAILED", "RUNNING", 1)); w.Code != http.StatusBadRequest {
+		t.Errorf("the cursor of another search: status %d", w.Code)
 	}
 	if selected := slices.ContainsFunc(p.id(t, "state").all("option"), func(o *node) bool {
 		_, on := attribute(o.Node, "selected")
@@ -49,16 +53,16 @@ func TestJobs_List(t *testing.T) {
 func TestJobs_Asks(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	f.page(t, "/jobs?owner=ana&state=RUNNING&stage=backend&cause=oom&tenant=studio&from=2026-11-21&to=2026-11-22T10:30&cursor=x&limit=7")
-	want := web.Query{
+	f.page(t, "/jobs?owner=ana&state=RUNNING&stage=backend&cause=oom&tenant=studio&from=2026-11-21&to=2026-11-22T10:30&limit=7")
+	want := asked{search.Filter{
 		Owner: "ana", State: "RUNNING", Stage: "backend", Cause: "OOM", Tenants: []string{"studio"},
-		From: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 11, 22, 10, 30, 0, 0, time.UTC), Cursor: "x", Limit: 7,
-	}
+		From: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 11, 22, 10, 30, 0, 0, time.UTC),
+	}, nil, 7}
 	if diff := cmp.Diff(want, f.asked[0]); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
 	}
 	f.page(t, "/jobs?job_id=+render+")
-	if diff := cmp.Diff(web.Query{Job: "render", Limit: 50}, f.asked[1]); diff != "" {
+	if diff := cmp.Diff(asked{search.Filter{Prefix: "render"}, nil, 50}, f.asked[1]); diff != "" {
 		t.Errorf("asked for an id (-want +got):\n%s", diff)
 	}
 }
@@ -73,7 +77,7 @@ func TestJobs_Tenants(t *testing.T) {
 	f.get(everybody(), "/jobs?tenant=other")
 	want := [][]string{nil, {"studio"}, {}, {"studio"}, {"other"}}
 	for i, tenants := range want {
-		if diff := cmp.Diff(tenants, f.asked[i].Tenants); diff != "" {
+		if diff := cmp.Diff(tenants, f.asked[i].Filter.Tenants); diff != "" {
 			t.Errorf("request %d (-want +got):\n%s", i, diff)
 		}
 	}
@@ -83,7 +87,7 @@ func TestJobs_Empty(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	for target, want := range map[string]string{
-		"/jobs": "There are no jobs yet", "/jobs?job_id=x": "No job matches", "/jobs?cursor=x": "There are no more jobs",
+		"/jobs": "There are no jobs yet", "/jobs?job_id=x": "No job matches",
 	} {
 		says(t, f.page(t, target).id(t, "none"), want)
 	}
@@ -94,7 +98,7 @@ func TestJobs_Refuses(t *testing.T) {
 	f := newFixture(t)
 	for _, query := range []string{
 		"state=LOST", "cause=BAD", "from=yesterday", "to=0", "from=2026-11-22&to=2026-11-21", "job_id=a&from=2026-11-21", "limit=0", "limit=201", "limit=x",
-		"owner=a&owner=b", "stat=FAILED", "owner=" + strings.Repeat("x", 300), "owner=%ff", "owner=%00", "cursor=" + strings.Repeat("x", 2000), "a=%zz",
+		"owner=a&owner=b", "stat=FAILED", "owner=" + strings.Repeat("x", 300), "owner=%ff", "owner=%00", "cursor=forged", "cursor=" + strings.Repeat("x", 2000), "a=%zz",
 	} {
 		w := f.get(everybody(), "/jobs?"+query)
 		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `role="alert"`) {
@@ -104,9 +108,9 @@ func TestJobs_Refuses(t *testing.T) {
 	if len(f.asked) > 0 {
 		t.Errorf("the store was asked: %+v", f.asked)
 	}
-	f.err = shared.BadRequest("bad_cursor", "The cursor is not one that this list gave.", "")
-	if w := f.get(everybody(), "/jobs?cursor=forged"); w.Code != http.StatusBadRequest {
-		t.Errorf("a forged cursor: status %d", w.Code)
+	f.err = resilience.Permanent(fmt.Errorf("search jobs: %w", search.ErrFilter))
+	if w := f.get(everybody(), "/jobs?job_id=a%20b"); w.Code != http.StatusBadRequest {
+		t.Errorf("a search that cannot be made: status %d", w.Code)
 	}
 	f.err = resilience.Dependency("firestore", errors.New("it does not answer"))
 	if w := f.get(everybody(), "/jobs"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "Try again") {

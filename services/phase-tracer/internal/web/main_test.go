@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/envision/resiliency/pkg/authn"
+	"github.com/envision/resiliency/pkg/jobstore/search"
 	shared "github.com/envision/resiliency/pkg/web"
 	"github.com/envision/resiliency/services/phase-tracer/internal/timeline"
 	"github.com/envision/resiliency/services/phase-tracer/internal/web"
@@ -23,32 +24,33 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// shelf is a Reader and a LedgerReader over memory.
+// shelf is what the pages read, in memory.
 type shelf struct {
 	mu     sync.Mutex
-	jobs   web.Found
+	jobs   search.Page
 	lines  map[string]*timeline.Timeline
 	ledger web.Ledger
 	err    error
-	asked  []web.Query
+	asked  []asked
 	window time.Duration
 }
 
-func (s *shelf) Search(_ context.Context, q *web.Query) (web.Found, error) {
+type asked struct {
+	Filter search.Filter
+	After  *search.Cursor
+	Limit  int
+}
+
+func (s *shelf) Find(_ context.Context, f search.Filter, after *search.Cursor, limit int) (search.Page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked = append(s.asked, *q)
+	s.asked = append(s.asked, asked{f, after, limit})
 	return s.jobs, s.err
 }
 
-func (s *shelf) Timeline(_ context.Context, id string) (*timeline.Timeline, error) {
-	if s.err != nil {
-		return nil, s.err
-	}
-	if t, ok := s.lines[id]; ok {
-		return t, nil
-	}
-	return nil, web.ErrNotFound
+func (s *shelf) Timeline(_ context.Context, id string) (*timeline.Timeline, bool, error) {
+	t, ok := s.lines[id]
+	return t, ok && s.err == nil, s.err
 }
 
 func (s *shelf) Ledger(_ context.Context, window time.Duration) (*web.Ledger, error) {
@@ -71,7 +73,7 @@ func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{shelf: &shelf{lines: map[string]*timeline.Timeline{}}}
 	log := zerolog.Nop()
-	site, err := web.New(web.Parts{Jobs: f.shelf, Ledger: f.shelf, LettersURL: "https://letters.example.com/", Now: now, Log: log})
+	site, err := web.New(web.Parts{Jobs: f.shelf, Finder: f.shelf, Ledger: f.shelf, LettersURL: "https://letters.example.com/", Now: now, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func sign(s timeline.State) (sign, class string) {
 	case timeline.StateSucceeded:
 		return "✓", "good"
 	case timeline.StateRunning:
-		return "▶", "warn"
+		return "▶", "run"
 	case timeline.StateCancelled:
 		return "⊘", "warn"
 	case timeline.StateUnfinished:

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -11,15 +13,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/pkg/jobstore/search"
 	shared "github.com/envision/resiliency/pkg/web"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
 const (
 	defaultPage = 50
-	maxPage     = 200
-	maxValue    = 256  // bytes of one condition
-	maxCursor   = 1024 // bytes
+	maxValue    = 256 // bytes of one condition
 )
 
 // conditions are what the form asks for, as text.
@@ -45,61 +46,90 @@ func (c *conditions) values() url.Values {
 	return out
 }
 
-// readQuery reads the address of a list. A name that it does not know is refused:
-// a misspelt condition must not show everything.
-func readQuery(values url.Values) (conditions, Query, error) {
+// readConditions reads the address of a list. A name that it does not know is
+// refused: a misspelt condition must not show everything.
+func readConditions(values url.Values) (conditions, error) {
 	var c conditions
-	q := Query{Limit: defaultPage}
 	fields := c.fields()
-	fields["cursor"], fields["limit"] = &q.Cursor, new(string)
 	for name, given := range values {
 		field, known := fields[name]
 		switch {
+		case name == "cursor" || name == "limit":
+			continue
 		case !known:
-			return c, q, shared.BadRequest("bad_filter", fmt.Sprintf("%q is not a condition of the search.", name),
+			return c, shared.BadRequest("bad_filter", fmt.Sprintf("%q is not a condition of the search.", job.Cut(name, maxValue)),
 				"The conditions are job_id, owner, state, stage, cause, tenant, from and to.")
 		case len(given) > 1:
-			return c, q, shared.BadRequest("bad_filter", fmt.Sprintf("%q is given more than once.", name), "Give each condition once.")
+			return c, shared.BadRequest("bad_filter", fmt.Sprintf("%q is given more than once.", name), "Give each condition once.")
 		}
 		*field = strings.TrimSpace(given[0])
 		if err := plain(name, *field); err != nil {
-			return c, q, err
+			return c, err
 		}
 	}
-	if text := *fields["limit"]; text != "" {
-		var err error
-		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 || q.Limit > maxPage {
-			return c, q, badFilter("limit", text, fmt.Sprintf("a number from 1 to %d", maxPage))
-		}
-	}
-	err := c.into(&q)
-	return c, q, err
+	c.State, c.Cause = strings.ToUpper(c.State), strings.ToUpper(c.Cause)
+	return c, nil
 }
 
-// into checks the conditions and writes them into the query.
-func (c *conditions) into(q *Query) error {
-	c.State, c.Cause = strings.ToUpper(c.State), strings.ToUpper(c.Cause)
-	q.Job, q.Owner, q.State, q.Stage, q.Cause = c.Job, c.Owner, c.State, c.Stage, c.Cause
+// filter is the conditions in the store's terms, without the caller's tenants.
+func (c *conditions) filter() (search.Filter, error) {
+	f := search.Filter{Prefix: c.Job, Owner: c.Owner, State: c.State, Stage: c.Stage, Cause: c.Cause}
 	if c.State != "" && !slices.Contains(states(), c.State) {
-		return badFilter("state", c.State, strings.Join(states(), ", "))
+		return f, badFilter("state", c.State, strings.Join(states(), ", "))
 	}
 	if c.Cause != "" && !slices.Contains(causes(), c.Cause) {
-		return badFilter("cause", c.Cause, "one of "+strings.Join(causes(), ", "))
+		return f, badFilter("cause", c.Cause, "one of "+strings.Join(causes(), ", "))
 	}
 	var err error
-	if q.From, err = readTime("from", c.From); err != nil {
+	if f.From, err = readTime("from", c.From); err != nil {
+		return f, err
+	}
+	if f.To, err = readTime("to", c.To); err != nil {
+		return f, err
+	}
+	if !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To) {
+		return f, shared.BadRequest("bad_filter", "The time from is not before the time to.", "Exchange them, or leave one out.")
+	}
+	if c.Job != "" && (!f.From.IsZero() || !f.To.IsZero()) {
+		return f, shared.BadRequest("bad_filter", "A job's id and a time cannot be asked for together.",
+			"Leave the time out: an id is found at any time.")
+	}
+	return f, nil
+}
+
+// readPage reads how many rows are asked for and where to begin.
+func readPage(values url.Values, scope string) (after *search.Cursor, limit int, err error) {
+	limit = defaultPage
+	if text := values.Get("limit"); text != "" {
+		limit, err = strconv.Atoi(text)
+		if err != nil || limit < 1 || limit > search.MaxPage {
+			return nil, 0, badFilter("limit", job.Cut(text, maxValue), fmt.Sprintf("a number from 1 to %d", search.MaxPage))
+		}
+	}
+	text := values.Get("cursor")
+	if text == "" {
+		return nil, limit, nil
+	}
+	after = &search.Cursor{}
+	if err := shared.DecodeCursor(text, scope, after); err != nil {
+		return nil, 0, err
+	}
+	if job.CheckID(after.ID) != nil || after.At.Year() < 1 || after.At.Year() > 9999 {
+		return nil, 0, shared.BadRequest("bad_cursor", "The cursor is not one that this list gave.",
+			"Begin with the first page, without a cursor.")
+	}
+	return after, limit, nil
+}
+
+// explain gives the store's refusal its answer; other errors stay as they are.
+func explain(err error) error {
+	if !errors.Is(err, search.ErrFilter) {
 		return err
 	}
-	if q.To, err = readTime("to", c.To); err != nil {
-		return err
+	return &shared.Error{
+		Status: http.StatusBadRequest, Code: "bad_filter", Err: err, Message: "This search cannot be made.",
+		Remedy: fmt.Sprintf("Check the job's id, and name one tenant if you see more than %d.", search.MaxTenants),
 	}
-	if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
-		return shared.BadRequest("bad_filter", "The time from is not before the time to.", "Exchange them, or leave one out.")
-	}
-	if q.Job != "" && (!q.From.IsZero() || !q.To.IsZero()) {
-		return shared.BadRequest("bad_filter", "A job's id and a time cannot be asked for together.", "Leave the time out: an id is found at any time.")
-	}
-	return nil
 }
 
 // states and causes are all that a record can have, in the order of the contract.
@@ -140,15 +170,11 @@ func readTime(name, text string) (time.Time, error) {
 	return time.Time{}, badFilter(name, text, "a time such as 2026-11-21T20:00:00Z or 2026-11-21")
 }
 
-// plain refuses what no id, name or cursor holds.
+// plain refuses what no id or name holds.
 func plain(name, value string) error {
-	limit := maxValue
-	if name == "cursor" {
-		limit = maxCursor
-	}
 	switch {
-	case len(value) > limit:
-		return shared.BadRequest("bad_value", fmt.Sprintf("%s is longer than %d bytes.", name, limit), "Shorten it.")
+	case len(value) > maxValue:
+		return shared.BadRequest("bad_value", fmt.Sprintf("%s is longer than %d bytes.", name, maxValue), "Shorten it.")
 	case !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl):
 		return shared.BadRequest("bad_value", name+" holds characters that are no text.", "Leave them out.")
 	}

@@ -17,7 +17,8 @@ import (
 
 // Parts are what a Site is made of. All but LettersURL are required.
 type Parts struct {
-	Jobs   Reader
+	Jobs   Jobs
+	Finder Finder
 	Ledger LedgerReader
 	// LettersURL is where dlq-handler's pages are, "" when nobody said.
 	LettersURL string

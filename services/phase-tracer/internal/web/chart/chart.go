@@ -11,7 +11,7 @@ const (
 	// one name share one.
 	apart = 24
 	// shown is how many rows of a lane are seen at once; the rest is folded away.
-	shown = 60
+	shown = 30
 	// least is the length of the shortest bar in percent, so that it is seen.
 	least = 0.4
 	// tracks is over how many lines the bars of one row spread where they overlap.

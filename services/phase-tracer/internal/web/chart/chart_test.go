@@ -139,10 +139,10 @@ func TestDraw_FoldsWhatTellsLeast(t *testing.T) {
 	spans[3].State, spans[5].State = timeline.StateFailed, timeline.StateRunning
 	c := chart.Draw(line(2*time.Minute, spans...))
 	l := c.Lanes[0]
-	if len(l.Rows) != 60 || len(l.Folded) != 40 || l.Spans != 100 {
+	if len(l.Rows) != 30 || len(l.Folded) != 70 || l.Spans != 100 {
 		t.Fatalf("%d rows seen, %d folded of %d", len(l.Rows), len(l.Folded), l.Spans)
 	}
-	if l.Rows[0].Name != "step-3" || l.Rows[1].Name != "step-5" || l.Rows[2].Name != "step-42" {
+	if l.Rows[0].Name != "step-3" || l.Rows[1].Name != "step-5" || l.Rows[2].Name != "step-72" {
 		t.Errorf("seen first: %s, %s, %s", l.Rows[0].Name, l.Rows[1].Name, l.Rows[2].Name)
 	}
 	if l.Folded[0].Name != "step-0" {

@@ -6,16 +6,18 @@
   var job = document.getElementById("job");
   if (!job || !job.dataset.follow || !window.EventSource) return;
   var least = 1000, most = 15000; // milliseconds between two looks
-  var stream = null, timer = 0, last = 0, looking = false, again = false;
+  // What comes after the end, such as the last logs, is waited for this often.
+  var after = [3000, 10000];
+  var stream = null, timer = 0, last = 0, looking = false, again = false, ended = false;
 
   function open() {
     stream = new EventSource(job.dataset.follow);
-    ["message", "update", "change", "timeline", "end"].forEach(function (name) { stream.addEventListener(name, soon); });
+    ["change", "end"].forEach(function (name) { stream.addEventListener(name, soon); });
   }
   function soon() { later(Math.max(least - (Date.now() - last), 0)); }
-  function later(after) {
+  function later(wait) {
     clearTimeout(timer);
-    timer = setTimeout(look, after);
+    timer = setTimeout(look, wait);
   }
   function look() {
     if (looking) { again = true; return; }
@@ -28,44 +30,40 @@
       .catch(function () { /* it is tried again */ })
       .then(function () {
         looking = false;
-        if (!stream) return;
-        later(again ? least : most);
+        if (!ended) later(again ? least : most);
+        else if (after.length) later(after.shift());
         again = false;
       });
   }
   function take(fresh) {
     var next = fresh.getElementById("job");
     if (!next) return;
-    var kept = 0;
     next.querySelectorAll("h1, #as-of time, section[id]").forEach(function (el) {
       var old = el.id ? document.getElementById(el.id) : job.querySelector(el.tagName === "H1" ? "h1" : "#as-of time");
-      if (old && !swap(old, el)) kept++;
+      if (old) swap(old, el);
     });
     if (next.dataset.state !== job.dataset.state) {
       job.dataset.state = next.dataset.state;
       document.getElementById("followed").textContent = "The job is now " + next.dataset.state + ".";
     }
-    // Over: what somebody was reading meanwhile is taken over with the next look.
-    if (!next.dataset.follow && kept === 0) end();
+    if (!next.dataset.follow && !ended) end();
   }
   // swap takes a section over, unless somebody is in it.
   function swap(old, fresh) {
-    if (old.contains(document.activeElement) || selects(old)) return false;
+    if (old.contains(document.activeElement) || selects(old)) return;
     var opened = [];
     old.querySelectorAll("details").forEach(function (d, n) { if (d.open) opened.push(n); });
     fresh.querySelectorAll("details").forEach(function (d, n) { d.open = opened.indexOf(n) >= 0; });
     if (!old.isEqualNode(fresh)) old.replaceWith(document.importNode(fresh, true));
-    return true;
   }
   function selects(el) {
     var s = window.getSelection();
     return s && !s.isCollapsed && s.containsNode(el, true);
   }
   function end() {
-    delete job.dataset.follow;
+    ended = true;
     if (stream) stream.close();
     stream = null;
-    clearTimeout(timer);
   }
   document.addEventListener("visibilitychange", function () { if (stream && !document.hidden) soon(); });
   window.addEventListener("pagehide", function () { if (stream) stream.close(); });
