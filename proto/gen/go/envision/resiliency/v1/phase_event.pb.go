@@ -159,7 +159,8 @@ type PhaseEvent struct {
 	// Name of the phase, for example "load-model" or "job.condition.Failed"; at
 	// most 128 bytes. Start, progress and end of one phase share name and sequence.
 	Name string `protobuf:"bytes,10,opt,name=name,proto3" json:"name,omitempty"`
-	// Tells repeated phases of one name apart; counts from 0.
+	// Tells phases of one name apart, those of two processes too: each process
+	// counts from a number of its own, so only whether two are equal means anything.
 	Sequence int64 `protobuf:"varint,11,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	// One line for a person, at most 1,024 bytes.
 	Message string `protobuf:"bytes,12,opt,name=message,proto3" json:"message,omitempty"`
