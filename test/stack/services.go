@@ -18,7 +18,9 @@ const WitnessName = "event-streamer-witness"
 // of its name unless the row says another.
 func Services(binDir string) []ServiceSpec {
 	table := []ServiceSpec{
-		{Name: "status-updater"},
+		// The first heartbeat is written before messages can come, and recovery-job
+		// concludes nothing from silence until the next one.
+		{Name: "status-updater", Env: []string{"HEARTBEAT_EVERY=5s"}},
 		{Name: "event-streamer"},
 		{Name: WitnessName, Binary: "event-streamer", Env: []string{"PUBLISH=log"}},
 		DLQHandler(),
