@@ -154,6 +154,7 @@ func TestBuild_Kept(t *testing.T) {
 			phase("kubernetes", "pod.failed", 5, with(func(e *resiliencyv1.PhaseEvent) {
 				e.Event = &resiliencyv1.PhaseEvent_FailureCaptured{FailureCaptured: &resiliencyv1.FailureCaptured{
 					Pod: "p", Logs: []*resiliencyv1.ContainerLog{{Container: "main", Tail: "out of memory\n", Truncated: true}}, Incomplete: "no events",
+					Events: []*resiliencyv1.KubernetesNote{{At: timestamppb.New(at(4)), Object: "Pod/p", Type: "Warning", Reason: "BackOff", Count: 3}},
 				}}
 			})),
 			phase("kubernetes", "recovery.judged", 6, with(func(e *resiliencyv1.PhaseEvent) {
@@ -181,7 +182,8 @@ func TestBuild_Kept(t *testing.T) {
 		},
 	}
 	got := Build(in, at(20))
-	if len(got.Capsules) != 1 || got.Capsules[0].Logs[0].Tail != "out of memory\n" || got.Capsules[0].Incomplete == "" {
+	if len(got.Capsules) != 1 || got.Capsules[0].Logs[0].Tail != "out of memory\n" || got.Capsules[0].Incomplete == "" ||
+		len(got.Capsules[0].Events) != 1 || got.Capsules[0].Events[0].At != at(4) || got.Capsules[0].Events[0].Count != 3 {
 		t.Errorf("capsules %+v", got.Capsules)
 	}
 	if len(got.Judgements) != 1 || got.Judgements[0].NextCheckAt != at(60) || got.Judgements[0].Verdict != "" {

@@ -13,6 +13,8 @@ type Capsule struct {
 	// Status is the pod's status as JSON, perhaps cut to size.
 	Status string `json:"pod_status_json,omitempty"`
 	Logs   []Log  `json:"logs,omitempty"`
+	// Events are what Kubernetes said of the pod and its Job, oldest first.
+	Events []KubernetesEvent `json:"kubernetes_events,omitempty"`
 	// Incomplete says why something is missing.
 	Incomplete string `json:"incomplete,omitempty"`
 	// URI is where the whole capsule is, as gs://bucket/object.
@@ -26,6 +28,19 @@ type Log struct {
 	Previous  bool   `json:"previous"`
 	Tail      string `json:"tail"`
 	Truncated bool   `json:"truncated"`
+}
+
+// KubernetesEvent is an Event object of Kubernetes.
+type KubernetesEvent struct {
+	At time.Time `json:"at,omitzero"`
+	// Object is what it is about, as kind/name.
+	Object string `json:"object"`
+	// Type is "Normal" or "Warning".
+	Type    string `json:"type"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+	// Count is how often it was seen; 0 when not said.
+	Count int32 `json:"count,omitempty"`
 }
 
 // Judgement is a decision of recovery-job.

@@ -91,6 +91,13 @@ func capsule(e *event, c *resiliencyv1.FailureCaptured) Capsule {
 			Container: l.GetContainer(), Previous: l.GetPrevious(), Tail: l.GetTail(), Truncated: l.GetTruncated(),
 		})
 	}
+	for _, n := range c.GetEvents() {
+		said := KubernetesEvent{Object: n.GetObject(), Type: n.GetType(), Reason: n.GetReason(), Message: n.GetMessage(), Count: n.GetCount()}
+		if n.GetAt() != nil {
+			said.At = n.GetAt().AsTime()
+		}
+		out.Events = append(out.Events, said)
+	}
 	return out
 }
 

@@ -52,6 +52,7 @@ func everyText(text func() string) *timeline.Input {
 		if c := e.GetFailureCaptured(); c != nil {
 			c.Pod, c.Node, c.PodStatusJson, c.Incomplete, c.Uri = text(), text(), text(), text(), text()
 			c.Logs = []*resiliencyv1.ContainerLog{{Container: text(), Tail: text()}, {Container: text(), Tail: text(), Previous: true}}
+			c.Events = []*resiliencyv1.KubernetesNote{{Object: text(), Type: text(), Reason: text(), Message: text(), Count: 2}}
 		}
 		in.Phases[i].Witnesses = []timeline.Witness{{Source: text(), Reporter: text()}}
 	}

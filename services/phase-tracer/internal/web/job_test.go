@@ -22,7 +22,7 @@ func TestJob_SaysWhereAndWhy(t *testing.T) {
 	says(t, p.id(t, "next"), "final")
 	says(t, p.id(t, "stop"), "Where it stopped", "render", "✕ failed", "OOM", "exit code 137", "node node-4")
 	says(t, p.id(t, "capsules"), "Pod render-7-x2k9p on node node-4", "frame 1811 of 2400 allocate 512 MiB: killed", `"reason": "OOMKilled"`,
-		"there were more before")
+		"there were more before", "OOMKilling", "Memory cgroup out of memory")
 	says(t, p.id(t, "facts"), "BackoffLimitExceeded", "EVENT_STREAMER", "LOG_WITNESS witness-0")
 	says(t, p.id(t, "letters"), "commit job render-7: contention")
 	says(t, p.id(t, "updates"), "Your job failed: it ran out of memory.", "failed")

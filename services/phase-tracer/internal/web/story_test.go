@@ -75,6 +75,9 @@ func captured(tail string) alter {
 		e.Event = &resiliencyv1.PhaseEvent_FailureCaptured{FailureCaptured: &resiliencyv1.FailureCaptured{
 			Pod: "render-7-x2k9p", Node: "node-4", PodStatusJson: `{"phase":"Failed","reason":"OOMKilled"}`,
 			Logs: []*resiliencyv1.ContainerLog{{Container: "main", Tail: tail, Truncated: true}},
+			Events: []*resiliencyv1.KubernetesNote{{
+				At: timestamppb.New(at(600)), Object: "Pod/render-7-x2k9p", Type: "Warning", Reason: "OOMKilling", Message: "Memory cgroup out of memory",
+			}},
 		}}
 	}
 }
