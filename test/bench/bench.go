@@ -87,6 +87,9 @@ func measures(o Options) []measure {
 		{"dead-letters", func(ctx context.Context, s *stack.Stack, r *Report) error {
 			return measureLetters(ctx, s, o, r)
 		}},
+		{"recovery", func(ctx context.Context, s *stack.Stack, r *Report) error {
+			return measureRecovery(ctx, s, o, r)
+		}},
 		// Last, because what it creates stays in the cluster.
 		{"streamer", func(ctx context.Context, s *stack.Stack, r *Report) error {
 			return measureStreamer(ctx, s, o.BinDir, r, o.Out)
