@@ -15,7 +15,7 @@ import (
 type Job struct {
 	metav1.ObjectMeta
 
-	// JobID to StageFinal are the product's label and annotations as they are;
+	// JobID to TraceParent are the product's label and annotations as they are;
 	// nothing is checked before a Mapper does.
 	JobID         string
 	Attempt       string
@@ -23,6 +23,7 @@ type Job struct {
 	Owner         string
 	OutputURI     string
 	StageFinal    string
+	TraceParent   string
 
 	// Suspend is spec.suspend.
 	Suspend bool
@@ -62,6 +63,7 @@ func ReadJob(o *batchv1.Job) *Job {
 		Owner:         o.Annotations[AnnotationOwner],
 		OutputURI:     o.Annotations[AnnotationOutputURI],
 		StageFinal:    o.Annotations[AnnotationStageFinal],
+		TraceParent:   o.Annotations[AnnotationTraceParent],
 		Suspend:       o.Spec.Suspend != nil && *o.Spec.Suspend,
 		PodReady:      s.Ready != nil && *s.Ready > 0,
 		PodEnded:      s.Succeeded > 0 || s.Failed > 0 || uncounted(s) > 0,

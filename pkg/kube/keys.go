@@ -20,4 +20,7 @@ const (
 	// AnnotationStageFinal says whether the end of this Job ends the whole job
 	// ("true", also when absent) or only its Kubernetes stage ("false").
 	AnnotationStageFinal = Prefix + "stage-final"
+	// AnnotationTraceParent is the W3C traceparent of the request that made the
+	// Job: what is published of it belongs to that trace.
+	AnnotationTraceParent = Prefix + "traceparent"
 )

@@ -43,6 +43,8 @@ type Mapper struct {
 type Facts struct {
 	Observations []job.Observation
 	Phases       []*resiliencyv1.PhaseEvent
+	// TraceParent is the W3C traceparent that the Job carries, as it is.
+	TraceParent string
 	// Notes names what was ignored of the object, one annotation each, and why.
 	Notes []Note
 }
@@ -71,6 +73,7 @@ func (m *Mapper) head(j *Job, f *Facts) (job.Observation, error) {
 	if job.CheckID(j.JobID) != nil {
 		return job.Observation{}, fmt.Errorf("read job %s/%s: %w", j.Namespace, j.Name, ErrInvalidJobID)
 	}
+	f.TraceParent = j.TraceParent
 	attempt, err := parseAttempt(j.Attempt)
 	if err != nil {
 		return job.Observation{}, fmt.Errorf("read job %s/%s: %w", j.Namespace, j.Name, err)

@@ -137,7 +137,7 @@ func (p *Pool) capture(ctx context.Context, f *failure) {
 	}
 	p.metrics.seconds.Observe(time.Since(began).Seconds())
 	select {
-	case p.taken <- fact.From(&kube.Facts{Phases: []*resiliencyv1.PhaseEvent{t.phase}})[0]:
+	case p.taken <- fact.From(&kube.Facts{Phases: []*resiliencyv1.PhaseEvent{t.phase}, TraceParent: f.job.TraceParent})[0]:
 	case <-ctx.Done():
 		p.metrics.result(resultUnsent)
 	}

@@ -31,16 +31,17 @@ const (
 type Fact struct {
 	observation *job.Observation
 	phase       *resiliencyv1.PhaseEvent
+	trace       string
 }
 
 // From takes the facts that an object made.
 func From(f *kube.Facts) []Fact {
 	out := make([]Fact, 0, len(f.Observations)+len(f.Phases))
 	for i := range f.Observations {
-		out = append(out, Fact{observation: &f.Observations[i]})
+		out = append(out, Fact{observation: &f.Observations[i], trace: f.TraceParent})
 	}
 	for _, p := range f.Phases {
-		out = append(out, Fact{phase: p})
+		out = append(out, Fact{phase: p, trace: f.TraceParent})
 	}
 	return out
 }
@@ -68,6 +69,10 @@ func (f Fact) CorrelationID() string {
 	}
 	return f.observation.CorrelationID
 }
+
+// TraceParent is the W3C traceparent of the request that made the Job, as the Job
+// carries it; it may be empty or anything else.
+func (f Fact) TraceParent() string { return f.trace }
 
 // Attempt is the number of the run, 1 to 100.
 func (f Fact) Attempt() int32 {
@@ -158,7 +163,7 @@ func (f Fact) With(waiting Fact) (both Fact, ok bool) {
 	}
 	o := *f.observation
 	o.Cause = waiting.observation.Cause
-	return Fact{observation: &o}, true
+	return Fact{observation: &o, trace: f.trace}, true
 }
 
 // Message is the fact as it goes on the wire.

@@ -92,7 +92,7 @@ func (s *Sender) through(ctx context.Context, b breaker, facts []fact.Fact, whic
 func (s *Sender) publish(ctx context.Context, facts []fact.Fact, which []int, errs []error) error {
 	results := make([]*messaging.Result, len(which))
 	for n, i := range which {
-		results[n] = s.publisher.PublishAsync(ctx, facts[i].Message())
+		results[n] = s.publisher.PublishAsync(traced(ctx, facts[i]), facts[i].Message())
 	}
 	var failed error
 	for n, r := range results {
@@ -105,6 +105,11 @@ func (s *Sender) publish(ctx context.Context, facts []fact.Fact, which []int, er
 		}
 	}
 	return failed
+}
+
+// traced is ctx in the trace that the fact belongs to, if its Job names one.
+func traced(ctx context.Context, f fact.Fact) context.Context {
+	return messaging.WithTrace(ctx, messaging.Trace(map[string]string{messaging.AttributeTraceParent: f.TraceParent()}))
 }
 
 // confirmed logs a fact that Pub/Sub has. Statuses are few and what an operator

@@ -28,6 +28,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, messagingtest.LeakOptions()...) }
 
+// traceParent is what the Job of these facts carries.
+const traceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
 // said is a status, a cause and a phase of one job.
@@ -42,6 +45,7 @@ func said(correlation string) []fact.Fact {
 	return fact.From(&kube.Facts{
 		Observations: []job.Observation{state, cause},
 		Phases:       []*resiliencyv1.PhaseEvent{{EventId: "e-3", JobId: "j-17", Attempt: 2, Name: "pod.scheduled"}},
+		TraceParent:  traceParent,
 	})
 }
 
@@ -80,6 +84,9 @@ func TestSender_Send(t *testing.T) {
 	for range 2 {
 		m := b.broker.Next(t.Context(), t, topology.SubscriptionJobEventsStatusUpdater)
 		got[m.GetAttributes()["event_id"]] = true
+		if m.GetAttributes()["traceparent"] != traceParent {
+			t.Errorf("trace %q", m.GetAttributes()["traceparent"])
+		}
 		if m.GetAttributes()["job_id"] != "j-17" || m.GetAttributes()["correlation_id"] != "req-1" {
 			t.Errorf("attributes %v", m.GetAttributes())
 		}
