@@ -81,7 +81,7 @@ test-unit: test-tools ## Run the unit tests of every module with the race detect
 	done; exit $$rc
 
 .PHONY: test-integration
-test-integration: machine-race cluster-tools test-tools build-race $(RUN)/bin/rig ## Run the integration tests against race-built services
+test-integration: machine-race cluster-tools test-tools pages-tools build-race $(RUN)/bin/rig ## Run the integration tests against race-built services
 	@mkdir -p $(RUN)/test; rc=0; \
 	for m in $(MODULES); do \
 		files=$$(cd $$m && grep -rlE '^//go:build .*\bintegration\b' --include='*_test.go' . || true); \
@@ -117,7 +117,7 @@ bench: machine cluster-tools build ## Measure, and write .run/bench/report.json
 
 .PHONY: tools
 tools: ## Build every pinned tool once (minutes the first time)
-	@tools/build.sh cluster proto test lint
+	@tools/build.sh cluster proto test pages lint
 
 # Before anything is built for minutes: can it run here at all?
 .PHONY: machine machine-race
@@ -153,6 +153,10 @@ $(RUN)/bin/rig:
 .PHONY: test-tools
 test-tools:
 	@tools/build.sh test
+
+.PHONY: pages-tools
+pages-tools:
+	@tools/build.sh pages
 
 .PHONY: lint-tools
 lint-tools:

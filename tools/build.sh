@@ -2,7 +2,7 @@
 # Builds the pinned build and test tools into .tools/bin, each one only when its
 # pins, the Go version or this script's flags for it have changed.
 #
-#   tools/build.sh [group...]     groups: cluster, proto, lint, test, all (default)
+#   tools/build.sh [group...]     groups: cluster, proto, lint, test, pages, all (default)
 #   tools/build.sh stamp [tool..] takes the programs that are in .tools/bin for
 #                                 built from the present pins (a restored cache)
 #
@@ -18,6 +18,8 @@ unset GOOS GOARCH
 
 # One row a tool: name | group | module folder | programs | packages | usual seconds, cold.
 # Programs of one row come from one `go build`, which shares their common packages.
+# A package npm:<name>/<file> is fetched by npm, which holds it to the checksum of
+# the module folder's lock file.
 table="
 kubernetes    | cluster | tools/kubernetes | kube-apiserver kube-controller-manager kube-scheduler kubectl | k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager k8s.io/kubernetes/cmd/kube-scheduler k8s.io/kubernetes/cmd/kubectl | 300
 etcd          | cluster | tools/etcd       | etcd                   | .                                                     | 25
@@ -26,6 +28,7 @@ buf           | proto   | tools/buf        | buf                    | github.com
 protoc-gen-go | proto   | proto            | protoc-gen-go          | google.golang.org/protobuf/cmd/protoc-gen-go          | 5
 golangci-lint | lint    | tools/lint       | golangci-lint          | github.com/golangci/golangci-lint/v2/cmd/golangci-lint | 180
 gotestsum     | test    | tools/gotestsum  | gotestsum              | gotest.tools/gotestsum                                | 10
+axe           | pages   | tools/axe        | axe.min.js             | npm:axe-core/axe.min.js                               | 5
 "
 
 row() { # row <tool>: sets group, module, programs, packages, usual
@@ -78,7 +81,7 @@ stamp() { # stamp <tool>: what its programs depend on, as one line
     go env GOVERSION GOOS GOARCH
     printf '%s\n' "$packages" "$(ldflags "$1")" "$GOFLAGS" "$CGO_ENABLED"
     local file
-    for file in go.mod go.sum main.go; do
+    for file in go.mod go.sum main.go package-lock.json; do
       if [[ -f $root/$module/$file ]]; then echo "$file"; cat "$root/$module/$file"; fi
     done
   } | digest
@@ -104,12 +107,23 @@ compile() { # compile <tool>: into a folder aside, so that a running program is 
   # shellcheck disable=SC2064
   trap "rm -rf '$out'" EXIT
   # shellcheck disable=SC2086 # packages are a list
-  if [[ $packages == . ]]; then
+  if [[ $packages == npm:* ]]; then
+    fetch "$out" "${packages#npm:}"
+  elif [[ $packages == . ]]; then
     go -C "$root/$module" build -ldflags "$(ldflags "$1")" -o "$out/$programs" .
   else
     go -C "$root/$module" build -ldflags "$(ldflags "$1")" -o "$out/" $packages
   fi
   mv -f "$out"/* "$dir/bin/"
+}
+
+fetch() { # fetch <folder> <file>: a file of a package, without running anything of it
+  command -v npm >/dev/null || { echo "npm is not installed, which fetches $2 (Debian: npm)" >&2; return 1; }
+  mkdir "$1/npm"
+  cp "$root/$module/package.json" "$root/$module/package-lock.json" "$1/npm/"
+  npm ci --prefix "$1/npm" --ignore-scripts --no-audit --no-fund --no-update-notifier
+  install -m 755 "$1/npm/node_modules/$2" "$1/"
+  rm -rf "$1/npm"
 }
 
 build() { # build <tool>: with progress
@@ -175,7 +189,7 @@ main() {
   for word in "${@:-all}"; do
     mapfile -t -O "${#wanted[@]}" wanted < <(tools "$word")
     if [[ -z $(tools "$word") ]]; then
-      echo "tools/build.sh: no group $word; there are cluster, proto, lint, test, all" >&2
+      echo "tools/build.sh: no group $word; there are cluster, proto, lint, test, pages, all" >&2
       exit 2
     fi
   done

@@ -98,6 +98,30 @@ func TestPage_acts_as_a_person(t *testing.T) {
 	}
 }
 
+func TestPage_finds_barriers(t *testing.T) {
+	t.Parallel()
+	b := browser.Start(t)
+	const frame = `<html lang="en"><link rel="icon" href="data:,"><main><h1>Words</h1>%s</main>`
+	engine := filepath.Join("..", "..", ".tools", "bin", "axe.min.js")
+	cases := map[string]struct{ body, want string }{
+		"field":    {`<input name=word>`, "critical label"},
+		"contrast": {`<p style="color: #aaa; background: #fff">faint</p>`, "serious color-contrast"},
+		"image":    {`<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">`, "critical image-alt"},
+		"nothing":  {`<label>word <input name=word></label>`, ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := b.Open(t, browser.Desktop())
+			p.Visit(serve(t, strings.Replace(frame, "%s", c.body, 1)))
+			found := p.Barriers(engine)
+			if c.want == "" && len(found) > 0 || c.want != "" && !strings.Contains(strings.Join(found, "\n"), c.want) {
+				t.Errorf("found %q, want %q", found, c.want)
+			}
+		})
+	}
+}
+
 func TestPage_measures_what_sticks_out(t *testing.T) {
 	t.Parallel()
 	b := browser.Start(t)

@@ -14,6 +14,8 @@ import (
 var errNoCompiler = errors.New("no C compiler found, which Go's race detector needs: " +
 	"install gcc and the C library's headers (Debian: gcc libc6-dev)")
 
+var errNoNPM = errors.New("npm is not installed, which fetches the accessibility check of the tests of pages: install it (Debian: npm)")
+
 // checkCmd finds out in a moment what would else fail after minutes of building.
 type checkCmd struct {
 	Race    bool `help:"Also check what race-built programs need."`
@@ -35,6 +37,9 @@ func (c *checkCmd) Run(ctx context.Context) error {
 	if c.Browser {
 		if _, err := chrome.Find(); err != nil {
 			errs = append(errs, err)
+		}
+		if _, err := exec.LookPath("npm"); err != nil {
+			errs = append(errs, errNoNPM)
 		}
 	}
 	if c.Python {
