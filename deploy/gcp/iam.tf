@@ -19,6 +19,11 @@ locals {
       publishes  = keys(local.topics)
       subscribes = ["dead-letters-dlq-handler"]
     }
+    phase-tracer = {
+      firestore  = true
+      publishes  = ["dead-letters"]
+      subscribes = ["job-phases-phase-tracer", "job-updates-phase-tracer"]
+    }
     recovery-job = {
       firestore  = true
       publishes  = ["job-updates", "job-phases", "job-commands"]

@@ -11,6 +11,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/envision/resiliency/pkg/jobstore"
+	"github.com/envision/resiliency/pkg/jobstore/ledger"
 	"github.com/envision/resiliency/pkg/jobstore/letters"
 	"github.com/envision/resiliency/pkg/jobstore/phases"
 	"github.com/envision/resiliency/pkg/jobstore/runs"
@@ -48,9 +49,11 @@ type override struct {
 
 // tables are what the packages ask for.
 func tables() (indexes []jobstore.Index, exemptions []jobstore.Exemption, ttls []jobstore.TTL) {
-	return slices.Concat(jobstore.Indexes(), letters.Indexes(), runs.Indexes(), phases.Indexes(), search.Indexes()),
-		slices.Concat(jobstore.Exemptions(), letters.Exemptions(), runs.Exemptions(), phases.Exemptions()),
-		slices.Concat(jobstore.TTLs(), letters.TTLs(), runs.TTLs(), phases.TTLFields())
+	return slices.Concat(jobstore.Indexes(), letters.Indexes(), runs.Indexes(),
+			phases.Indexes(), search.Indexes(), ledger.Indexes()),
+		slices.Concat(jobstore.Exemptions(), letters.Exemptions(), runs.Exemptions(),
+			phases.Exemptions(), ledger.Exemptions()),
+		slices.Concat(jobstore.TTLs(), letters.TTLs(), runs.TTLs(), phases.TTLFields(), ledger.TTLs())
 }
 
 // wanted is the tables in the form of the file.

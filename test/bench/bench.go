@@ -90,6 +90,9 @@ func measures(o Options) []measure {
 		{"recovery", func(ctx context.Context, s *stack.Stack, r *Report) error {
 			return measureRecovery(ctx, s, o, r)
 		}},
+		{"phases", func(ctx context.Context, s *stack.Stack, r *Report) error {
+			return measurePhases(ctx, s, o, r)
+		}},
 		// Last, because what it creates stays in the cluster.
 		{"streamer", func(ctx context.Context, s *stack.Stack, r *Report) error {
 			return measureStreamer(ctx, s, o.BinDir, r, o.Out)

@@ -50,6 +50,7 @@ func banned() map[string][]string {
 		"services/status-updater": {clientGo, storage, slack},
 		"services/event-streamer": {firestore, storage, slack},
 		"services/dlq-handler":    {clientGo},
+		"services/phase-tracer":   {clientGo, slack},
 	}
 }
 

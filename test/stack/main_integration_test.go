@@ -31,7 +31,7 @@ var shared *stack.Stack
 func TestMain(m *testing.M) {
 	mode := os.Getenv(serviceVar)
 	switch filepath.Base(os.Args[0]) {
-	case "status-updater", "event-streamer", "dlq-handler": // see programs
+	case "status-updater", "event-streamer", "dlq-handler", "phase-tracer": // see programs
 		mode = "good"
 	}
 	if mode != "" {

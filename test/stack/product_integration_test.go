@@ -46,7 +46,7 @@ func TestProject_runs_the_product(t *testing.T) {
 	for _, process := range project.Processes() {
 		running[process.Name()] = process.Running()
 	}
-	want := map[string]bool{"status-updater": true, "event-streamer": true, stack.WitnessName: true, "dlq-handler": true}
+	want := map[string]bool{"status-updater": true, "event-streamer": true, stack.WitnessName: true, "dlq-handler": true, "phase-tracer": true}
 	if diff := cmp.Diff(want, running); diff != "" {
 		t.Errorf("services (-want +got):\n%s", diff)
 	}

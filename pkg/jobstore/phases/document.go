@@ -139,7 +139,7 @@ var plainID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 // documentID is the event id. One that cannot name a document, or none, is
 // replaced by one made of it and of what the event says.
 func documentID(eventID string, payload []byte) string {
-	if plainID.MatchString(eventID) && !strings.HasPrefix(eventID, "__") {
+	if PlainID(eventID) {
 		return eventID
 	}
 	if eventID != "" {
@@ -173,3 +173,9 @@ func kindOf(e *resiliencyv1.PhaseEvent) Kind {
 		return KindUnknown
 	}
 }
+
+// PlainID reports whether a text can be the id of a document here.
+func PlainID(id string) bool { return plainID.MatchString(id) && !strings.HasPrefix(id, "__") }
+
+// Fields are what will be stored; not to be changed.
+func (d *Document) Fields() map[string]any { return d.fields }

@@ -18,7 +18,7 @@ func Indexes() []jobstore.Index {
 func Exemptions() []jobstore.Exemption {
 	var out []jobstore.Exemption
 	for _, field := range []string{
-		fieldPayload, fieldWitnesses, fieldExpireAt, "message", "name", "attempt", "stage", "sequence", "revision",
+		fieldPayload, fieldWitnesses, fieldExpireAt, "message", "attempt", "stage", "sequence", "revision",
 	} {
 		out = append(out, jobstore.Exemption{Collection: collection, Field: field})
 	}

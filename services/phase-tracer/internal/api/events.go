@@ -1,0 +1,116 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/envision/resiliency/pkg/web"
+)
+
+const (
+	// heartbeat keeps proxies from closing a quiet stream, and tells a browser that
+	// is gone from one that reads.
+	heartbeat = 15 * time.Second
+	// longest is how long a stream lasts; a browser then opens another by itself.
+	longest = 30 * time.Minute
+	// writeFor is how long a client may take to read one event.
+	writeFor = 10 * time.Second
+)
+
+// events tells by server-sent events when the timeline of a job has changed:
+// "change" with its version, first at once, and "end" when the job is over. It ends
+// with the server, and when the caller may no longer see the job.
+func (a *API) events(w http.ResponseWriter, r *http.Request) error {
+	id := chi.URLParam(r, "id")
+	v, err := a.version(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	if a.streams.Add(1) > a.Streams {
+		a.streams.Add(-1)
+		return &web.Error{
+			Status: http.StatusServiceUnavailable, Code: "too_many_streams",
+			Message: "Too many callers follow jobs at this moment.", Remedy: "Look again later, or ask for the job itself.",
+		}
+	}
+	defer a.streams.Add(-1)
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no")
+	s := &stream{w: w, control: http.NewResponseController(w)}
+	ctx, cancel := context.WithTimeout(r.Context(), longest)
+	defer cancel()
+	if err := a.follow(ctx, s, id, v.Text, v.Over); err != nil {
+		a.Log.Debug().Err(err).Str("job_id", id).Msg("stream ended")
+	}
+	return nil
+}
+
+func (a *API) follow(ctx context.Context, s *stream, id, version string, over bool) error {
+	if err := s.send("change", version); err != nil {
+		return err
+	}
+	poll, beat := time.NewTicker(a.Poll), time.NewTicker(heartbeat)
+	defer poll.Stop()
+	defer beat.Stop()
+	for !over {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("follow job %s: %w", id, context.Cause(ctx))
+		case <-web.Draining(ctx):
+			return nil
+		case <-beat.C:
+			if err := s.comment(); err != nil {
+				return err
+			}
+		case <-poll.C:
+			v, err := a.version(ctx, id)
+			if err != nil {
+				return err
+			}
+			over = v.Over
+			if v.Text == version {
+				continue
+			}
+			version = v.Text
+			if err := s.send("change", version); err != nil {
+				return err
+			}
+		}
+	}
+	return s.send("end", version)
+}
+
+// stream writes events.
+type stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (s *stream) send(event, version string) error {
+	data, err := json.Marshal(map[string]string{"version": version})
+	if err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	return s.write("event: " + event + "\ndata: " + string(data) + "\n\n")
+}
+
+func (s *stream) comment() error { return s.write(":\n\n") }
+
+func (s *stream) write(text string) error {
+	if err := s.control.SetWriteDeadline(time.Now().Add(writeFor)); err != nil {
+		return fmt.Errorf("bound the writing of an event: %w", err)
+	}
+	if _, err := s.w.Write([]byte(text)); err != nil {
+		return fmt.Errorf("write an event: %w", err)
+	}
+	if err := s.control.Flush(); err != nil {
+		return fmt.Errorf("send an event: %w", err)
+	}
+	return nil
+}
