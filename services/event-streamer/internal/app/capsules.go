@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/client-go/kubernetes"
+
 	"github.com/envision/resiliency/pkg/bucket"
 	"github.com/envision/resiliency/pkg/kube"
 	"github.com/envision/resiliency/pkg/resilience"
@@ -43,21 +45,22 @@ func (p *parts) capture(ctx context.Context, namespaces []string, sender deliver
 		return fmt.Errorf("set up capsules: %w", err)
 	}
 	p.watcher.Capture(p.pool)
-	p.rt.Go("capsules", func(ctx context.Context) error {
-		p.lookAhead(ctx, namespaces, kept)
-		return p.pool.Run(ctx) //nolint:wrapcheck // always nil
+	p.rt.Go("capsules", p.pool.Run)
+	p.rt.Go("look at what capsules need", func(ctx context.Context) error {
+		p.lookAhead(ctx, client, namespaces, kept)
+		return nil
 	})
 	return nil
 }
 
-// lookAheadTimeout bounds the look at what capsules need; failures wait meanwhile.
-const lookAheadTimeout = 5 * time.Second
+// lookAheadTimeout bounds the look at what capsules need.
+const lookAheadTimeout = 30 * time.Second
 
 // lookAhead says at the start what capsules will lack.
-func (p *parts) lookAhead(ctx context.Context, namespaces []string, o *objects) {
+func (p *parts) lookAhead(ctx context.Context, client kubernetes.Interface, namespaces []string, o *objects) {
 	ctx, cancel := context.WithTimeout(ctx, lookAheadTimeout)
 	defer cancel()
-	if err := checkAccess(ctx, p.client, capsuleNeeds(namespaces)); err != nil {
+	if err := checkAccess(ctx, client, capsuleNeeds(namespaces)); err != nil && ctx.Err() == nil {
 		p.rt.Log.Warn().Err(err).Msg("capsules of failed pods will be incomplete: bind a Role that allows get on pods and " +
 			"pods/log and list on events in each of the namespaces, or set CAPSULES=false")
 	}

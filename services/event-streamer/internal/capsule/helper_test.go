@@ -89,7 +89,7 @@ func (c *fakeCluster) Log(ctx context.Context, _, _, container string, previous 
 	return io.NopCloser(strings.NewReader("log of " + container + "\n")), nil
 }
 
-func (c *fakeCluster) Events(_ context.Context, _ string, uid types.UID, _ int64) ([]corev1.Event, error) {
+func (c *fakeCluster) Events(_ context.Context, _ string, uid types.UID, _ bool, _ int64) ([]corev1.Event, error) {
 	c.count("events")
 	if c.events != nil {
 		return c.events(uid)

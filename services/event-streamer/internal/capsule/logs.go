@@ -84,11 +84,13 @@ func (p *Pool) readLog(ctx context.Context, pod *corev1.Pod, ref logRef) (conten
 		return content.Tail{}, err //nolint:wrapcheck // the capsule says what was asked for
 	}
 	defer func() { _ = stream.Close() }() // nothing was written
-	tail, err := content.ReadTail(stream, maxLines, limit)
+	raw, err := content.Read(stream, limit)
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return tail, err
+	p.redacting.Lock()
+	defer p.redacting.Unlock()
+	return raw.Tail(maxLines), err
 }
 
 // logsOf names the logs that a pod has, the most telling first. A container that

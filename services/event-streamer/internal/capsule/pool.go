@@ -25,8 +25,8 @@ type Cluster interface {
 	// Log opens the last lines of a container's log, or of its run before the
 	// last restart. Reading ends when ctx does.
 	Log(ctx context.Context, namespace, pod, container string, previous bool, lines int64) (io.ReadCloser, error)
-	// Events returns up to limit Events about an object.
-	Events(ctx context.Context, namespace string, uid types.UID, limit int64) ([]corev1.Event, error)
+	// Events returns up to limit Events about an object, or only its warnings.
+	Events(ctx context.Context, namespace string, uid types.UID, warnings bool, limit int64) ([]corev1.Event, error)
 }
 
 // Store keeps what is too large for an event.
@@ -105,9 +105,12 @@ type Pool struct {
 	metrics *metrics
 	log     zerolog.Logger
 
-	due    chan types.UID
-	taken  chan fact.Fact
-	silent *lru.Cache[string, time.Time] // nodes, and until when they are left alone
+	// redacting is held by who redacts: a wave of failures takes one core at most
+	// from those who publish statuses.
+	redacting sync.Mutex
+	due       chan types.UID
+	taken     chan fact.Fact
+	silent    *lru.Cache[string, time.Time] // nodes, and until when they are left alone
 
 	mu       sync.Mutex
 	dossiers *lru.Cache[types.UID, *dossier]

@@ -122,6 +122,25 @@ func TestPool_saysWhatIsMissing(t *testing.T) {
 	}
 }
 
+// An API server that is away for a moment costs no capsule.
+func TestPool_asksAgainForThePod(t *testing.T) {
+	t.Parallel()
+	tries := 0
+	cluster := &fakeCluster{pod: func(name string) (*corev1.Pod, error) {
+		if tries++; tries < 4 {
+			return nil, errors.New("connection refused")
+		}
+		return podNamed(name), nil
+	}}
+	bubble(t, setup{cluster: cluster}, func(t *testing.T, b *bench) {
+		b.PodSeen(failedNow("a"), jobNamed("u-1"), false)
+		b.await(t, 1)
+		if c := b.sender.sent()[0].GetFailureCaptured(); c.GetIncomplete() != "" || len(c.GetLogs()) != 1 {
+			t.Errorf("capsule %v", c)
+		}
+	})
+}
+
 // hanging gives a log that stops in the middle.
 func hanging(text string) func(context.Context, string, bool) (io.ReadCloser, error) {
 	return func(ctx context.Context, _ string, _ bool) (io.ReadCloser, error) {

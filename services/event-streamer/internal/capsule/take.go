@@ -9,15 +9,18 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/envision/resiliency/pkg/resilience"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 	"github.com/envision/resiliency/services/event-streamer/internal/capsule/content"
 )
 
 const (
-	// maxEvents is how many Events are asked for, of the pod and of its Job each.
-	maxEvents = 50
+	// maxEvents is how many Events are asked for, of the pod and of its Job each;
+	// the newest of them are kept. The API server gives the oldest first.
+	maxEvents = 500
 	// storeTimeout bounds the write to the bucket. It is not taken from the time
 	// for the cluster, which a hanging node uses up.
 	storeTimeout = 5 * time.Second
@@ -64,8 +67,10 @@ func (p *Pool) find(ctx context.Context, f *failure) *content.Found {
 	for _, about := range []struct {
 		what string
 		uid  types.UID
-	}{{"events of the pod", f.pod.UID}, {"events of the job", f.job.UID}} {
-		events, err := p.cluster.Events(ctx, f.pod.Namespace, about.uid, maxEvents)
+		// A Job has an Event for every pod that was made: only warnings tell more.
+		warnings bool
+	}{{"events of the pod", f.pod.UID, false}, {"events of the job", f.job.UID, true}} {
+		events, err := p.cluster.Events(ctx, f.pod.Namespace, about.uid, about.warnings, maxEvents)
 		if err != nil {
 			found.Lack(about.what, why(err))
 		}
@@ -77,10 +82,19 @@ func (p *Pool) find(ctx context.Context, f *failure) *content.Found {
 	return found
 }
 
-func (p *Pool) pod(ctx context.Context, f *failure) (*corev1.Pod, error) {
-	pod, err := p.cluster.Pod(ctx, f.pod.Namespace, f.pod.Name)
+// pod asks for the pod, again while the API server is away for a moment: without
+// the pod there is not much to save.
+func (p *Pool) pod(ctx context.Context, f *failure) (pod *corev1.Pod, err error) {
+	retry := resilience.Backoff{Initial: 300 * time.Millisecond, Max: 3 * time.Second}
+	err = retry.Retry(ctx, func(ctx context.Context) error {
+		pod, err = p.cluster.Pod(ctx, f.pod.Namespace, f.pod.Name)
+		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+			return resilience.Permanent(err)
+		}
+		return err //nolint:wrapcheck // the capsule says what was asked for
+	})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the capsule says what was asked for
+		return nil, err //nolint:wrapcheck // as above
 	}
 	if pod.UID != f.pod.UID {
 		return nil, errAnotherPod
@@ -88,10 +102,16 @@ func (p *Pool) pod(ctx context.Context, f *failure) (*corev1.Pod, error) {
 	return pod, nil
 }
 
+func (p *Pool) draft(found *content.Found) *content.Draft {
+	p.redacting.Lock()
+	defer p.redacting.Unlock()
+	return found.Draft()
+}
+
 // fit cuts what was found to the size of an event. What is cut goes to the
 // bucket, if there is one.
 func (p *Pool) fit(ctx context.Context, found *content.Found, object string) *resiliencyv1.FailureCaptured {
-	draft := found.Draft()
+	draft := p.draft(found)
 	cut := draft.Capsule(content.InEvent())
 	if p.store == nil {
 		return cut

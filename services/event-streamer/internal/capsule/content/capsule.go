@@ -38,7 +38,7 @@ type Found struct {
 	// Status is nil when the pod was gone.
 	Status *corev1.PodStatus
 	Events []corev1.Event
-	// Logs are redacted, as ReadTail gives them.
+	// Logs are redacted, as Tail gives them.
 	Logs []*resiliencyv1.ContainerLog
 	// Missing says what could not be got and why, a few words each.
 	Missing []string

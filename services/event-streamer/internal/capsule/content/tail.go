@@ -29,24 +29,43 @@ type Tail struct {
 	Truncated bool
 }
 
-// ReadTail reads a log to its end and returns the last of its lines, at most so
-// many and of at most limit bytes in all. It holds 2*limit bytes at a time. On an
-// error it also returns what was read until then.
-func ReadTail(r io.Reader, lines, limit int) (Tail, error) {
-	raw, cut, err := last(r, limit)
-	split := strings.Split(strings.TrimRight(string(raw), "\r\n"), "\n")
+// Raw is the end of a log as it was read. It may hold secrets.
+type Raw struct {
+	text  []byte
+	cut   bool
+	limit int
+}
+
+// Tail returns the last lines as they may be shown, at most so many. It costs CPU:
+// about 1 ms for a KiB.
+func (r *Raw) Tail(lines int) Tail {
+	split, cut := strings.Split(strings.TrimRight(string(r.text), "\r\n"), "\n"), r.cut
 	if n := len(split) - lines; n > 0 {
 		split, cut = split[n:], true
 	}
 	text := strings.TrimRight(strings.Join(readable(split), "\n"), "\n")
-	text, shortened := lastLines(text, limit)
-	return Tail{Text: text, Truncated: cut || shortened}, err
+	text, shortened := lastLines(text, r.limit)
+	return Tail{Text: text, Truncated: cut || shortened}
 }
 
-// last reads to the end and keeps whole lines of at most limit bytes. The first
-// line, if cut, is dropped: half of it may be half a secret, which no pattern knows.
-func last(r io.Reader, limit int) (end []byte, cut bool, err error) {
-	buf := make([]byte, 0, 2*limit)
+// Read reads a log to its end and keeps its last whole lines, of at most limit
+// bytes; it holds twice as many at a time. The first line, if cut, is dropped: half
+// of it may be half a secret, which no pattern knows. On an error it also returns
+// what was read until then.
+func Read(r io.Reader, limit int) (*Raw, error) {
+	buf, cut, err := last(r, limit)
+	if cut {
+		_, rest, found := bytes.Cut(buf, []byte("\n"))
+		if buf = rest; !found {
+			buf = []byte("[one line that is too long to be shown]")
+		}
+	}
+	return &Raw{text: buf, cut: cut, limit: limit}, err
+}
+
+// last reads to the end and keeps the last limit bytes.
+func last(r io.Reader, limit int) (buf []byte, cut bool, err error) {
+	buf = make([]byte, 0, 2*limit)
 	for total := 0; err == nil; {
 		if len(buf) == cap(buf) {
 			buf, cut = append(buf[:0], buf[len(buf)-limit:]...), true
@@ -63,12 +82,6 @@ func last(r io.Reader, limit int) (end []byte, cut bool, err error) {
 	}
 	if len(buf) > limit {
 		buf, cut = buf[len(buf)-limit:], true
-	}
-	if cut {
-		_, rest, found := bytes.Cut(buf, []byte("\n"))
-		if buf = rest; !found {
-			buf = []byte("[one line that is too long to be shown]")
-		}
 	}
 	return buf, cut, err
 }

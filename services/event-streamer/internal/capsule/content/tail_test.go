@@ -14,7 +14,13 @@ import (
 	"github.com/envision/resiliency/pkg/redact"
 )
 
-func TestReadTail(t *testing.T) {
+// readTail is what a pool does with a log.
+func readTail(r io.Reader, lines, limit int) (Tail, error) {
+	raw, err := Read(r, limit)
+	return raw.Tail(lines), err
+}
+
+func TestTail(t *testing.T) {
 	t.Parallel()
 	many := make([]string, 50)
 	for i := range many {
@@ -46,7 +52,7 @@ func TestReadTail(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := ReadTail(iotest.OneByteReader(strings.NewReader(c.log)), c.lines, c.limit)
+			got, err := readTail(iotest.OneByteReader(strings.NewReader(c.log)), c.lines, c.limit)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,14 +64,14 @@ func TestReadTail(t *testing.T) {
 }
 
 // What was read before an error is worth having: a node that dies mid-sentence.
-func TestReadTail_broken(t *testing.T) {
+func TestTail_broken(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("connection reset")
-	got, err := ReadTail(io.MultiReader(strings.NewReader("a\nb\n"), iotest.ErrReader(broken)), 9, 99)
+	got, err := readTail(io.MultiReader(strings.NewReader("a\nb\n"), iotest.ErrReader(broken)), 9, 99)
 	if !errors.Is(err, broken) || got.Text != "a\nb" {
 		t.Errorf("got %q, %v", got.Text, err)
 	}
-	got, err = ReadTail(&endless{}, 9, 99)
+	got, err = readTail(&endless{}, 9, 99)
 	if !errors.Is(err, ErrTooLong) || len(got.Text) > 99 {
 		t.Errorf("got %q, %v", got.Text, err)
 	}
@@ -85,7 +91,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 // Whatever a container writes, what comes out is short, valid and holds no secret
 // that was in it as a whole.
-func TestReadTail_anything(t *testing.T) {
+func TestTail_anything(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		var log strings.Builder
@@ -96,7 +102,7 @@ func TestReadTail_anything(t *testing.T) {
 			log.WriteString(p)
 		}
 		lines, limit := rapid.IntRange(1, 20).Draw(t, "lines"), rapid.IntRange(1, 500).Draw(t, "limit")
-		got, err := ReadTail(strings.NewReader(log.String()), lines, limit)
+		got, err := readTail(strings.NewReader(log.String()), lines, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,4 +115,17 @@ func TestReadTail_anything(t *testing.T) {
 			t.Fatalf("%q holds a secret", got.Text)
 		}
 	})
+}
+
+func BenchmarkTail(b *testing.B) {
+	var log strings.Builder
+	for i := 0; log.Len() < 1<<20; i++ {
+		fmt.Fprintf(&log, "2026-03-02T12:00:%02dZ INFO worker %d: batch %d of 900, key=value, 3.1 GiB of memory in use\n", i%60, i%8, i)
+	}
+	b.SetBytes(64 << 10)
+	for b.Loop() {
+		if _, err := readTail(strings.NewReader(log.String()), 1000, 64<<10); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

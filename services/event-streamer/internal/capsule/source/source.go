@@ -33,9 +33,13 @@ func (c *Cluster) Log(ctx context.Context, namespace, pod, container string, pre
 	}).Stream(ctx)
 }
 
-// Events returns up to limit Events about the object with that uid.
-func (c *Cluster) Events(ctx context.Context, namespace string, uid types.UID, limit int64) ([]corev1.Event, error) {
+// Events returns up to limit Events about the object with that uid, or only its
+// warnings.
+func (c *Cluster) Events(ctx context.Context, namespace string, uid types.UID, warnings bool, limit int64) ([]corev1.Event, error) {
 	about := fields.OneTermEqualSelector("involvedObject.uid", string(uid))
+	if warnings {
+		about = fields.AndSelectors(about, fields.OneTermEqualSelector("type", corev1.EventTypeWarning))
+	}
 	list, err := c.client.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: about.String(), Limit: limit})
 	if err != nil {
 		return nil, err //nolint:wrapcheck // the API server's own
