@@ -15,16 +15,17 @@ import (
 
 // outcomes are what was seen, over all parts of the matrix.
 type outcomes struct {
-	mu    sync.Mutex
-	seen  map[string]bool
-	cases int
+	mu   sync.Mutex
+	seen map[string]bool
+	// cases are the different ones: two jobs that meet the same are one.
+	cases map[string]bool
 	parts int
 }
 
-func (r *outcomes) add(reason string) {
+func (r *outcomes) add(reason, of string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen[reason] = true
+	r.seen[reason], r.cases[of] = true, true
 }
 
 // matrix compares one run with what its cases want.
@@ -36,6 +37,8 @@ type matrix struct {
 	before map[string]*firestore.DocumentSnapshot
 	after  map[string]*firestore.DocumentSnapshot
 	told   *sent
+	// pubsub is "down" where it is.
+	pubsub string
 }
 
 func (m *matrix) check(seen *outcomes) {
@@ -45,22 +48,19 @@ func (m *matrix) check(seen *outcomes) {
 	for i := range m.cases {
 		c := &m.cases[i]
 		it := m.run.item(c.id)
-		m.t.Logf("%s -> %-12s %-20s %-9s %s", c, it.Action, it.Reason, it.Fate, it.Sentence)
+		m.t.Logf("%s %-4s -> %-12s %-20s %-9s %s", c, m.pubsub, it.Action, it.Reason, it.Fate, it.Sentence)
 		m.checkItem(c, &it)
 		m.checkRecord(c)
 		m.checkTold(c)
 		m.checkDigest(c, digest)
 		if it.Reason != "" {
-			seen.add(it.Reason)
+			seen.add(it.Reason, c.String()+m.pubsub)
 		}
 	}
 	if m.t.Failed() {
 		m.t.Logf("digest:\n%s\nlog:\n%s", digest, m.run.Stderr)
 	}
 	m.checkRun()
-	seen.mu.Lock()
-	defer seen.mu.Unlock()
-	seen.cases += len(m.cases)
 }
 
 // rule is the one that owns the job.
@@ -265,6 +265,23 @@ func (m *matrix) count(is func(*recoveryCase) bool) int {
 		}
 	}
 	return n
+}
+
+// checkPlan expects that the plan made before said of every job what the run then
+// did.
+func (m *matrix) checkPlan(plan *recovered) {
+	m.t.Helper()
+	for i := range m.cases {
+		id := m.cases[i].id
+		planned, done := plan.item(id), m.run.item(id)
+		if done.Fate == "written" {
+			done.Fate = "planned"
+		}
+		planned.Sentence, done.Sentence = "", "" // they tell the time
+		if planned != done {
+			m.t.Errorf("%s: planned %+v, done %+v", id, planned, done)
+		}
+	}
 }
 
 // checkRun looks at what is on record of the run itself.

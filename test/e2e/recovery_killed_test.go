@@ -39,7 +39,7 @@ func TestRecoveryKilled(t *testing.T) {
 	w := newWorld(newSystem(t, "rec-killed"))
 	jobs := 60
 	if soak() {
-		jobs = 600
+		jobs = 300
 	}
 	cases := w.killedCases(jobs)
 	w.build(cases)
@@ -68,15 +68,8 @@ func TestRecoveryKilled(t *testing.T) {
 func (w *world) killRecovery(env []string, state string, verdicts int) {
 	w.t.Helper()
 	run := w.startRecovery(env, "run", "--confirm-mass-failure")
-	closed := func() int {
-		docs, err := w.firestore.Collection("jobs").Where("state", "==", state).Documents(w.t.Context()).GetAll()
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		return len(docs)
-	}
 	w.eventually(fmt.Sprintf("%d verdicts %s", verdicts, state), func() (bool, string) {
-		n := closed()
+		n := w.inState(state)
 		return n >= verdicts, fmt.Sprint(n)
 	})
 	if err := run.Kill(); err != nil {
@@ -85,7 +78,7 @@ func (w *world) killRecovery(env []string, state string, verdicts int) {
 	if run.ExitCode() != -1 {
 		w.t.Fatalf("the run ended by itself with %d before it was killed; log: %s", run.ExitCode(), run.LogPath())
 	}
-	w.t.Logf("killed with %d jobs %s", closed(), state)
+	w.t.Logf("killed with %d jobs %s", w.inState(state), state)
 }
 
 // expectJudgedOnce expects of each job one verdict, told once.

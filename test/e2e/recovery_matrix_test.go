@@ -10,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 
 	"github.com/envision/resiliency/pkg/job"
+	"github.com/envision/resiliency/test/stack/proxy"
 )
 
 const (
@@ -132,16 +133,22 @@ func matrixUp(t *testing.T, seen *outcomes) {
 	before := w.snapshot()
 	rules := w.rules(matrixRules)
 
+	shared.Firestore.ResetCounts(w.ID)
+	plan := w.plan(0, []string{rules})
+	if counts := shared.Firestore.Counts(w.ID); proxy.Total(counts.Writes)+proxy.Total(counts.Deletes) > 0 {
+		t.Errorf("a plan has written: %v, %v", counts.Writes, counts.Deletes)
+	}
 	r := w.recovery(0, []string{rules}, "run")
 	m := &matrix{world: w, run: r, cases: cases, before: before, told: told.await(w.system, messages(cases))}
 	m.check(seen)
+	m.checkPlan(plan)
 
 	for id, reason := range judgedOnRequest() {
 		r := w.recovery(0, []string{rules}, "run", "--only="+id)
 		if it := r.item(id); it.Reason != reason || it.Action != "leave" {
 			t.Errorf("%s, asked for alone: %+v, want %s", id, it, reason)
 		}
-		seen.add(reason)
+		seen.add(reason, id)
 	}
 	// The command has expired and nobody has answered it: that was the last one.
 	known := m.told.ids()
@@ -196,7 +203,7 @@ func matrixDown(t *testing.T, seen *outcomes) {
 	if n := waiting.number(); n != messages(cases) {
 		t.Errorf("%d messages wait in the outbox, want %d", n, messages(cases))
 	}
-	m := &matrix{world: w, run: r, cases: cases, before: before, told: waiting}
+	m := &matrix{world: w, run: r, cases: cases, before: before, told: waiting, pubsub: "down"}
 	m.check(seen)
 
 	if err := o.end(); err != nil {

@@ -16,7 +16,7 @@ import (
 // verdict occurs, but those that nothing outside the process can bring about.
 func TestRecoveryMatrix(t *testing.T) { //nolint:tparallel // "parts" ends when its parts, which are parallel, have
 	t.Parallel()
-	seen := &outcomes{seen: map[string]bool{}}
+	seen := &outcomes{seen: map[string]bool{}, cases: map[string]bool{}}
 	parts := map[string]func(*testing.T, *outcomes){
 		"up": matrixUp, "pubsub_down": matrixDown, "api_errors": matrixFaults, "bad_records": matrixBad, "mass_failure": matrixMass,
 	}
@@ -34,9 +34,9 @@ func TestRecoveryMatrix(t *testing.T) { //nolint:tparallel // "parts" ends when 
 	if seen.parts < len(parts) {
 		return // some failed, or were not asked for
 	}
-	t.Attr("cases", strconv.Itoa(seen.cases))
-	if seen.cases < 24 {
-		t.Errorf("the matrix has %d cases", seen.cases)
+	t.Attr("cases", strconv.Itoa(len(seen.cases)))
+	if len(seen.cases) < 24 {
+		t.Errorf("the matrix has %d cases", len(seen.cases))
 	}
 	impossible := map[string]string{
 		"UNANSWERED": "a probe of the service always answers, if only with an error",

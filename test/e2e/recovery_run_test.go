@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/firestore"
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
 
 	"github.com/envision/resiliency/test/stack"
 )
@@ -82,6 +83,23 @@ func (s *system) recovery(code int, env []string, args ...string) *recovered {
 
 func (s *system) awaitRecovery(run *stack.Run, code int) *recovered {
 	s.t.Helper()
+	r := s.awaitReport(run, code)
+	line, err := r.Line("recovery run ended")
+	if err != nil || line["run_id"] != r.report.RunID || line["state"] != r.report.State {
+		s.t.Errorf("summary %v, %v; the report has run %s, %s", line, err, r.report.RunID, r.report.State)
+	}
+	s.t.Logf("run %s: %s, %d read, %d looked at, %v, %d swept", r.report.RunID, r.report.State, r.report.Read, r.report.Looked, r.report.Counts, r.report.Sent)
+	return r
+}
+
+// plan shows what a run would do.
+func (s *system) plan(code int, env []string) *recovered {
+	s.t.Helper()
+	return s.awaitReport(s.startRecovery(env, "plan", "--output=json"), code)
+}
+
+func (s *system) awaitReport(run *stack.Run, code int) *recovered {
+	s.t.Helper()
 	ended, err := run.Wait(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
@@ -93,11 +111,6 @@ func (s *system) awaitRecovery(run *stack.Run, code int) *recovered {
 	if err := json.Unmarshal([]byte(ended.Stdout), &r.report); err != nil {
 		s.t.Fatalf("recovery-job printed no report (%v):\n%s", err, ended.Stdout)
 	}
-	line, err := ended.Line("recovery run ended")
-	if err != nil || line["run_id"] != r.report.RunID || line["state"] != r.report.State {
-		s.t.Errorf("summary %v, %v; the report has run %s, %s", line, err, r.report.RunID, r.report.State)
-	}
-	s.t.Logf("run %s: %s, %d read, %d looked at, %v, %d swept", r.report.RunID, r.report.State, r.report.Read, r.report.Looked, r.report.Counts, r.report.Sent)
 	return r
 }
 
@@ -123,6 +136,22 @@ func (s *system) snapshot() map[string]*firestore.DocumentSnapshot {
 		all[doc.Ref.ID] = doc
 	}
 	return all
+}
+
+// inState counts the jobs that their records say are in a state. The documents are
+// not read: a test that waits asks often.
+func (s *system) inState(state string) int {
+	s.t.Helper()
+	query := s.firestore.Collection("jobs").Where("state", "==", state)
+	result, err := query.NewAggregationQuery().WithCount("n").Get(s.t.Context())
+	if err != nil {
+		s.t.Fatalf("count the records that say %s: %v", state, err)
+	}
+	value, ok := result["n"].(*firestorepb.Value)
+	if !ok {
+		s.t.Fatalf("count of the records that say %s: %v", state, result)
+	}
+	return int(value.GetIntegerValue())
 }
 
 // runRecord is what is on record of a run.

@@ -39,9 +39,9 @@ func TestRecoverAfterTTL(t *testing.T) {
 		jobs = 500
 	}
 	uids := w.createHanging(jobs)
-	w.eventually("a record of each running job", func() (bool, string) {
-		docs, err := w.firestore.Collection("jobs").Where("state", "==", "RUNNING").Documents(t.Context()).GetAll()
-		return err == nil && len(docs) == jobs, fmt.Sprintf("%d of %d", len(docs), jobs)
+	w.within(3*patience, "a record of each running job", func() (bool, string) {
+		n := w.inState("RUNNING")
+		return n == jobs, fmt.Sprintf("%d of %d", n, jobs)
 	})
 	for _, watcher := range []string{streamer, witness} {
 		if err := w.services[watcher].Kill(); err != nil {
