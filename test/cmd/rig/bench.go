@@ -12,7 +12,7 @@ type benchCmd struct {
 	Tools  string   `default:".tools/bin" help:"Programs that make tools built."`
 	Bin    string   `default:".run/bin" help:"Service programs that make build built."`
 	Filter string   `default:"${filter}" help:"Filter of the log sink."`
-	Only   []string `enum:"merge,status-path,latency,operations,dead-letters,recovery,streamer" help:"Measure only these: ${enum}."`
+	Only   []string `enum:"merge,status-path,latency,operations,dead-letters,recovery,phases,streamer" help:"Measure only these: ${enum}."`
 }
 
 // Run measures everything.
