@@ -5,12 +5,14 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -181,6 +183,58 @@ func TestCapsule_ofARestartedContainer(t *testing.T) {
 	if logs[true] != strings.TrimSpace(stack.PreviousLog) || !strings.Contains(logs[false], "batch 18") || c.GetIncomplete() != "" {
 		t.Errorf("log %q, before %q, missing: %s", logs[false], logs[true], c.GetIncomplete())
 	}
+}
+
+// What an event has no room for is in the bucket.
+func TestCapsule_ofALongLog(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t, "capsule-long", streamer)
+	got := s.collectCapsules()
+	o := stack.Job(stack.JobSpec{Namespace: s.Namespace, Name: "talks", JobID: "talks", Outcome: stack.OutcomeExit, ExitCode: 3})
+	o.Spec.Template.Spec.Containers[0].Name = stack.ChattyContainer
+	if _, err := shared.Kube().BatchV1().Jobs(s.Namespace).Create(t.Context(), o, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c := got.expect(s, "talks", 1)[0].GetFailureCaptured()
+	object, found := strings.CutPrefix(c.GetUri(), "gs://"+stack.CapsuleBucket+"/")
+	if !found || !strings.HasPrefix(object, "capsules/talks/1/") || c.GetIncomplete() != "" {
+		t.Fatalf("uri %q, missing: %s", c.GetUri(), c.GetIncomplete())
+	}
+	whole := s.wholeCapsule(object)
+	end := fmt.Sprintf("step %05d of %[1]d: ", stack.ChattyLines)
+	for name, log := range map[string][]*resiliencyv1.ContainerLog{"event": c.GetLogs(), "bucket": whole.GetLogs()} {
+		if len(log) != 1 || !log[0].GetTruncated() || !strings.Contains(log[0].GetTail(), "\n"+end) {
+			t.Errorf("the %s has %d logs, want one that ends with %q", name, len(log), end)
+		}
+	}
+	short, long := c.GetLogs()[0].GetTail(), whole.GetLogs()[0].GetTail()
+	if lines := strings.Count(long, "\n") + 1; len(short) > 24<<10 || lines != 1000 || !strings.HasSuffix(long, short) {
+		t.Errorf("%d bytes in the event, %d lines in the bucket", len(short), lines)
+	}
+}
+
+// wholeCapsule reads a capsule from the bucket.
+func (s *system) wholeCapsule(object string) *resiliencyv1.FailureCaptured {
+	s.t.Helper()
+	client, err := shared.GCS.Client(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	r, err := client.Bucket(stack.CapsuleBucket).Object(object).NewReader(s.t.Context())
+	if err != nil {
+		s.t.Fatalf("read %s: %v", object, err)
+	}
+	defer func() { _ = r.Close() }()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		s.t.Fatalf("read %s: %v", object, err)
+	}
+	whole := new(resiliencyv1.FailureCaptured)
+	if err := protojson.Unmarshal(data, whole); err != nil {
+		s.t.Fatalf("decode %s: %v", object, err)
+	}
+	return whole
 }
 
 // A process that takes over gives the same failure the same id.

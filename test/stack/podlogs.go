@@ -11,6 +11,7 @@ import (
 
 // What the containers of simulated pods "said". KWOK serves it whatever became of
 // the pod, and goes by the container's name: every pod of JobSpec has one, "work".
+// A container that is given the name "chatty" has said much more.
 //
 //go:embed podlog.txt
 var workLog string
@@ -20,6 +21,21 @@ const LogSecret = "correct-horse-7"
 
 // PreviousLog is what a container said before its restart.
 const PreviousLog = "worker 1 starting\nretrying after exit code 3\n"
+
+// ChattyContainer is the name of a container whose log is ChattyLines long, about
+// 1.5 MB.
+const (
+	ChattyContainer = "chatty"
+	ChattyLines     = 20_000
+)
+
+func chattyLog() string {
+	var b strings.Builder
+	for i := range ChattyLines {
+		fmt.Fprintf(&b, "step %05d of %d: loss 0.%04d, learning rate 0.001\n", i+1, ChattyLines, 9999-i%9999)
+	}
+	return b.String()
+}
 
 // logsConfig has KWOK serve the logs: these files, in the format of CRI.
 const logsConfig = `---
@@ -32,6 +48,8 @@ spec:
   - containers: [work]
     logsFile: %q
     previousLogsFile: %q
+  - containers: [chatty]
+    logsFile: %q
 `
 
 // writePodLogs writes the files and returns their configuration.
@@ -40,13 +58,13 @@ func (c *cluster) writePodLogs() ([]byte, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("create a folder for the logs of pods: %w", err)
 	}
-	now, before := filepath.Join(dir, "work.log"), filepath.Join(dir, "work-previous.log")
-	for path, text := range map[string]string{now: workLog, before: PreviousLog} {
+	now, before, chatty := filepath.Join(dir, "work.log"), filepath.Join(dir, "work-previous.log"), filepath.Join(dir, "chatty.log")
+	for path, text := range map[string]string{now: workLog, before: PreviousLog, chatty: chattyLog()} {
 		if err := os.WriteFile(path, []byte(criLog(text)), 0o644); err != nil {
 			return nil, fmt.Errorf("write the log of pods: %w", err)
 		}
 	}
-	return fmt.Appendf(nil, logsConfig, now, before), nil
+	return fmt.Appendf(nil, logsConfig, now, before, chatty), nil
 }
 
 // criLog is a text in the format that a container runtime writes: time, stream,
