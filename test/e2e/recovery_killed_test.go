@@ -128,4 +128,4 @@ func (w *world) expectRuns(lastID string) {
 
 // runLease is how long a killed run keeps others out: as short as a busy machine
 // allows.
-const runLease = 3 * time.Second
+const runLease = 8 * time.Second

@@ -27,7 +27,7 @@ func (p *Project) StartRun(spec ServiceSpec) (*Run, error) {
 	p.runs++
 	spec.Name = fmt.Sprintf("%s-run-%d", spec.Name, p.runs)
 	p.mu.Unlock()
-	spec.out = strings.TrimSuffix(proc.LogPath(p.stack.dir, p.processName(spec.Name)), ".log") + ".out"
+	spec.out = strings.TrimSuffix(proc.LogPath(p.stack.dir, p.processName(spec.Name)), ".log") + outSuffix
 	process, err := p.newProcess(spec)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
@@ -41,6 +41,9 @@ func (p *Project) StartRun(spec ServiceSpec) (*Run, error) {
 	}
 	return &Run{Process: process, out: spec.out}, nil
 }
+
+// outSuffix ends the name of a file that takes a run's standard output.
+const outSuffix = ".out"
 
 // Ended is what a run left.
 type Ended struct {

@@ -126,9 +126,13 @@ func (s *Stack) clean() error {
 }
 
 func (s *Stack) cleanLogs() error {
-	logs, err := filepath.Glob(filepath.Join(s.dir, "logs", "*.log"))
-	if err != nil {
-		return fmt.Errorf("list logs: %w", err)
+	var logs []string
+	for _, pattern := range []string{"*.log", "*" + outSuffix} {
+		found, err := filepath.Glob(filepath.Join(s.dir, "logs", pattern))
+		if err != nil {
+			return fmt.Errorf("list logs: %w", err)
+		}
+		logs = append(logs, found...)
 	}
 	for _, log := range logs {
 		if filepath.Base(log) == rigLog {
