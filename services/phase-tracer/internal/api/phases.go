@@ -76,7 +76,8 @@ func (a *API) phases(w http.ResponseWriter, r *http.Request) error {
 }
 
 func viewPhase(s *phases.Stored) (phaseJSON, error) {
-	out := phaseJSON{ID: s.ID, Kind: string(s.Kind), StoredAt: s.StoredAt, ExpireAt: s.ExpireAt, Witnesses: make([]witnessJSON, len(s.Witnesses))}
+	out := phaseJSON{ID: s.ID, Kind: string(s.Kind), StoredAt: s.StoredAt, ExpireAt: s.ExpireAt}
+	out.Witnesses = make([]witnessJSON, len(s.Witnesses))
 	for i, w := range s.Witnesses {
 		out.Witnesses[i] = witnessJSON{Source: job.SourceName(w.Source), Reporter: w.Reporter, ReceivedAt: w.ReceivedAt}
 	}

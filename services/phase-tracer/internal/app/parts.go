@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"cloud.google.com/go/firestore"
 	"github.com/go-chi/chi/v5"
 
 	"github.com/envision/resiliency/pkg/authn"
@@ -72,21 +71,16 @@ func (a *assembly) stores(ctx context.Context) error {
 		return err //nolint:wrapcheck // it says what was attempted
 	}
 	a.rt.Defer("Firestore client", documents.Close)
-	a.reading(documents)
-	a.batcher = phases.NewBatcher(a.phases, phases.BatcherConfig{Guard: a.breaker.Do}, a.rt.Registry)
-	return nil
-}
-
-// reading makes the stores. This service changes no record, so it needs no cache
-// of them.
-func (a *assembly) reading(documents *firestore.Client) {
 	timeout, reg := a.cfg.FirestoreTimeout, a.rt.Registry
+	// This service changes no record, so it needs no cache of them.
 	a.records = jobstore.New(documents,
 		jobstore.WithRegisterer(reg), jobstore.WithShards(a.cfg.Shards), jobstore.WithTimeout(timeout))
 	a.phases = phases.New(documents, timeout, reg)
 	a.finder = search.New(documents, a.cfg.Shards, timeout, reg)
 	a.letters = letters.New(documents, letters.Config{Timeout: timeout}, reg)
 	a.book = ledger.New(sums{kept.New(documents, timeout, reg)}, a.phases, time.Now, reg, a.rt.Log)
+	a.batcher = phases.NewBatcher(a.phases, phases.BatcherConfig{Guard: a.breaker.Do}, reg)
+	return nil
 }
 
 // export sends spans where an endpoint is configured.
@@ -146,7 +140,9 @@ func (a *assembly) messages(ctx context.Context) error {
 // api takes the address of API and pages.
 func (a *assembly) api(ctx context.Context) error {
 	reader := trace.NewReader(a.records, a.phases, a.letters, time.Now)
-	site, err := web.New(web.Parts{Jobs: reader, Finder: a.finder, Ledger: durations{a.book}, LettersURL: a.cfg.LettersURL, Now: time.Now, Log: a.rt.Log})
+	site, err := web.New(web.Parts{
+		Jobs: reader, Finder: a.finder, Ledger: durations{a.book}, LettersURL: a.cfg.LettersURL, Now: time.Now, Log: a.rt.Log,
+	})
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}

@@ -124,7 +124,8 @@ func (b *Book) finish(end end, begun time.Time) {
 	for _, tell := range b.finished {
 		tell(end.remote, end.PhaseEvent, begun)
 	}
-	b.took(rowOf(end.PhaseEvent), begun, end.GetOccurredAt().AsTime(), end.GetEnded().GetOutcome() == resiliencyv1.PhaseOutcome_PHASE_OUTCOME_FAILED)
+	failed := end.GetEnded().GetOutcome() == resiliencyv1.PhaseOutcome_PHASE_OUTCOME_FAILED
+	b.took(rowOf(end.PhaseEvent), begun, end.GetOccurredAt().AsTime(), failed)
 }
 
 func (b *Book) took(r row, from, to time.Time, failed bool) {
