@@ -52,7 +52,7 @@ func id(i int) string { return fmt.Sprintf("j-%03d", i) }
 func fill(t *testing.T, c *firestore.Client) {
 	t.Helper()
 	states := []job.State{job.StateRunning, job.StateFailed, job.StateSucceeded}
-	batch := c.Batch()
+	batch := c.Batch() //nolint:staticcheck // as the store itself writes
 	for i := range jobs {
 		record := job.Of(&job.Observation{
 			JobID: id(i), Attempt: 1, Stage: []string{"backend", "kubernetes"}[i%2], Ordinal: int32(10 + 20*(i%2)), Kind: job.KindStatus,
