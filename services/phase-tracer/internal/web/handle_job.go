@@ -62,3 +62,10 @@ func (s *Site) view(t *timeline.Timeline) *jobView {
 
 // Failed says that the job ended badly.
 func (v *jobView) Failed() bool { return v.Status.State == "FAILED" }
+
+// manyPhases is how many rows of the table are seen at once; browsers unfold more
+// by themselves when a link leads into it.
+const manyPhases = 100
+
+// FoldPhases says that the table is too long to be scrolled past.
+func (v *jobView) FoldPhases() bool { return len(v.Phases) > manyPhases }

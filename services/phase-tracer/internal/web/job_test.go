@@ -114,6 +114,9 @@ func TestJob_Sizes(t *testing.T) {
 		if len(stop) != 1 || stop[0].Parent.Parent.Parent.Data != "section" {
 			t.Errorf("%d phases: where it stopped is folded away or not there", n)
 		}
+		if folded := len(p.id(t, "phases").all("details")) > 0; folded != (n > 100) {
+			t.Errorf("%d phases: the table is folded away: %t", n, folded)
+		}
 		if n > 1000 {
 			says(t, p.id(t, "cut"), "Of 2000 phases 1000 are drawn")
 		}
