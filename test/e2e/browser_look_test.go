@@ -36,6 +36,11 @@ func lookAtPages(t *testing.T, b *browser.Browser, pages, hostile string) {
 				for _, text := range p.Faint() {
 					t.Errorf("%s: too little contrast: %s", path, text)
 				}
+				if view == "light" || view == "phone-dark" { // both colours and both layouts, each once: it takes long
+					for _, text := range p.Barriers(barriersEngine()) {
+						t.Errorf("%s: %s", path, text)
+					}
+				}
 				expectInert(t, p, path)
 			}
 			for _, text := range p.Complaints() {
