@@ -21,6 +21,8 @@ func barriersEngine() string { return filepath.Join(root, ".tools", "bin", "axe.
 // The pages of phase-tracer as developers use them: search, open, read what failed
 // and why, follow a job to its end; by keyboard, on a phone, in the dark, without
 // script, and with hostile texts.
+//
+//nolint:paralleltest,tparallel // what follows a job in time must not wait for the check of all pages
 func TestPagesOfTimelines(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t, "timelines", updater, streamer)

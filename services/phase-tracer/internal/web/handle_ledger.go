@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,16 +31,43 @@ type ledgerView struct {
 	Windows []window
 	// Slow is how many rows have become slow.
 	Slow int
-	// Longest is the longest 95th percentile, the length of a full bar.
-	Longest time.Duration
+	// Seen are the rows that are seen at once, those that became slow among them;
+	// Rest is folded away.
+	Seen, Rest []durationView
 }
 
-// Share is a duration as a part of the longest, in percent.
-func (v *ledgerView) Share(d time.Duration) float64 {
-	if v.Longest <= 0 {
-		return 0
+// durationView is a row with the bars that compare it with the others.
+type durationView struct {
+	LedgerRow
+
+	// Share is its 95th percentile, ShareBefore the one before, as a part of the
+	// longest, in percent.
+	Share, ShareBefore string
+}
+
+// manyDurations is how many rows are seen at once.
+const manyDurations = 60
+
+// split makes the rows.
+func (v *ledgerView) split() {
+	var longest time.Duration
+	for i := range v.Rows {
+		longest = max(longest, v.Rows[i].P95, v.Rows[i].Before)
 	}
-	return min(100*float64(d)/float64(v.Longest), 100)
+	share := func(d time.Duration) string {
+		return strconv.FormatFloat(100*float64(d)/float64(max(longest, 1)), 'f', 2, 64) + "%"
+	}
+	for i := range v.Rows {
+		row := durationView{LedgerRow: v.Rows[i], Share: share(v.Rows[i].P95), ShareBefore: share(v.Rows[i].Before)}
+		if row.Slow {
+			v.Slow++
+		}
+		if row.Slow || len(v.Seen) < manyDurations {
+			v.Seen = append(v.Seen, row)
+		} else {
+			v.Rest = append(v.Rest, row)
+		}
+	}
 }
 
 func (s *Site) pageLedger(w http.ResponseWriter, r *http.Request) error {
@@ -59,12 +87,7 @@ func (s *Site) pageLedger(w http.ResponseWriter, r *http.Request) error {
 	if v.Ledger, err = s.parts.Ledger.Ledger(r.Context(), v.Window.Length); err != nil {
 		return err
 	}
-	for i := range v.Rows {
-		v.Longest = max(v.Longest, v.Rows[i].P95)
-		if v.Rows[i].Slow {
-			v.Slow++
-		}
-	}
+	v.split()
 	return s.pages.Render(w, r, http.StatusOK, "ledger", "Durations", v)
 }
 

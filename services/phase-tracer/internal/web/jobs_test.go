@@ -142,6 +142,14 @@ func TestLedger(t *testing.T) {
 	if w := f.get(everybody(), "/ledger?window=2m"); w.Code != http.StatusBadRequest {
 		t.Errorf("a window that is not kept: status %d", w.Code)
 	}
+	for n := range 200 {
+		f.ledger.Rows = append(f.ledger.Rows, web.LedgerRow{Stage: "kubernetes", Phase: fmt.Sprint("epoch-", n), Count: 1, Slow: n == 150})
+	}
+	p = f.page(t, "/ledger")
+	if seen, rest := len(p.id(t, "ledger").all("tr"))-1, len(p.id(t, "more").all("tr"))-1; seen != 61 || rest != 141 {
+		t.Errorf("%d rows seen, %d folded away", seen, rest)
+	}
+	says(t, p.id(t, "ledger"), "epoch-150")
 	f.ledger = web.Ledger{}
 	says(t, f.page(t, "/ledger").id(t, "slow"), "No phase ended in this window")
 }

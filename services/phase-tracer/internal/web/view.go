@@ -31,6 +31,13 @@ type phaseView struct {
 	Details                        []pair
 }
 
+// maxNumber is up to where a sequence is a number for people; beyond, it only tells
+// one process from another.
+const maxNumber = 9999
+
+// Numbered says that the phase's sequence tells people something.
+func (v *phaseView) Numbered() bool { return v.Sequence > 0 && v.Sequence <= maxNumber }
+
 // pair is a name with its value.
 type pair struct{ Name, Value string }
 
