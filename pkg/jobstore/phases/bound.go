@@ -21,7 +21,10 @@ const (
 	maxLogs      = 16 // containers
 	maxLogBytes  = 256 << 10
 	maxPodStatus = 64 << 10
-	// maxUnknown is how much of fields of a later release is kept.
+	maxNotes     = 100 // Events of Kubernetes, the newest
+	maxNoteBytes = 64 << 10
+	// maxUnknown is how much of fields of a later release is kept, of all messages
+	// in an event together.
 	maxUnknown = 16 << 10
 )
 
@@ -120,6 +123,22 @@ func boundCapsule(c *resiliencyv1.FailureCaptured) {
 			l.Tail, l.Truncated = tail, true
 		}
 	}
+	c.Events = newestNotes(c.GetEvents())
+}
+
+// newestNotes keeps what Kubernetes said last: the list is oldest first, and the end is
+// what tells why.
+func newestNotes(all []*resiliencyv1.KubernetesNote) []*resiliencyv1.KubernetesNote {
+	all = all[max(0, len(all)-maxNotes):]
+	left := maxNoteBytes
+	for i, n := range slices.Backward(all) {
+		n.Object, n.Message = job.Cut(n.GetObject(), 2*maxName), job.Cut(n.GetMessage(), job.MaxMessageBytes)
+		n.Type, n.Reason = job.Cut(n.GetType(), maxName), job.Cut(n.GetReason(), maxName)
+		if left -= proto.Size(n); left < 0 {
+			return all[i+1:]
+		}
+	}
+	return all
 }
 
 // tail keeps the last bytes of a text, from the beginning of a character.
@@ -134,26 +153,30 @@ func tail(s string, limit int) string {
 	return s[from:]
 }
 
-// boundUnknown drops what a later release added when it is much, at the top and
-// below: nothing here can tell where to cut it.
+// boundUnknown drops all that a later release added, at the top and below, when it is
+// much: nothing here can tell where to cut it. The sum counts, since a list can
+// have many messages with a little each.
 func boundUnknown(m proto.Message) {
-	var bound func(r protoreflect.Message)
-	bound = func(r protoreflect.Message) {
-		if len(r.GetUnknown()) > maxUnknown {
-			r.SetUnknown(nil)
-		}
-		r.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-			switch {
-			case f.IsMap() || f.Kind() != protoreflect.MessageKind:
-			case f.IsList():
-				for i := range v.List().Len() {
-					bound(v.List().Get(i).Message())
-				}
-			default:
-				bound(v.Message())
-			}
-			return true
-		})
+	size := 0
+	messages(m.ProtoReflect(), func(r protoreflect.Message) { size += len(r.GetUnknown()) })
+	if size > maxUnknown {
+		messages(m.ProtoReflect(), func(r protoreflect.Message) { r.SetUnknown(nil) })
 	}
-	bound(m.ProtoReflect())
+}
+
+// messages calls f for a message and for all that are in it.
+func messages(r protoreflect.Message, f func(protoreflect.Message)) {
+	f(r)
+	r.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case field.IsMap() || field.Kind() != protoreflect.MessageKind:
+		case field.IsList():
+			for i := range v.List().Len() {
+				messages(v.List().Get(i).Message(), f)
+			}
+		default:
+			messages(v.Message(), f)
+		}
+		return true
+	})
 }
