@@ -105,6 +105,12 @@ locals {
       duration = "300s"
       query    = "(sum by (container) (event_streamer_leader) < 1) or absent(event_streamer_leader)"
     }
+    # Each is a failed pod whose last words nobody will read.
+    CapsulesDropped = {
+      severity = "ticket"
+      duration = "0s"
+      query    = "sum(increase(event_streamer_capsules_total{result=\"dropped\"}[10m])) > 0"
+    }
     DevelopersNotTold = {
       severity = "ticket"
       duration = "900s"
