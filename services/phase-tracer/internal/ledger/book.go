@@ -84,6 +84,8 @@ type Book struct {
 	finished []FinishedFunc
 	reports  *lru.Cache[time.Duration, *Report]
 	results  *prometheus.CounterVec
+	// overflows counts by level what went into others.
+	overflows *prometheus.CounterVec
 
 	mu   sync.Mutex
 	open map[place]*bucket
@@ -118,6 +120,10 @@ func New(store Store, starts Starts, now func() time.Time, reg prometheus.Regist
 			Help: "Ends of phases and stages by what became of their duration " +
 				"(counted, repeated, unpaired, negative, too_old, dropped, error).",
 		}, []string{"result"}),
+		overflows: promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
+			Name: "phase_tracer_overflowed_durations_total",
+			Help: "Durations counted in the row (others), since a bucket has no room for more stages and phases, by level of buckets (10m, 6h).",
+		}, []string{"level"}),
 	}
 }
 
@@ -180,9 +186,13 @@ func (b *Book) note(r row, ended time.Time, took time.Duration, failed bool) {
 			open = &bucket{id: l.name + "-" + uuid.NewString(), level: l, sums: make(sums)}
 			b.open[at] = open
 		}
-		if err := open.sums.add(r, took, failed); err != nil {
+		overflowed, err := open.sums.add(r, took, failed)
+		if err != nil {
 			b.results.WithLabelValues("error").Inc()
 			return
+		}
+		if overflowed {
+			b.overflows.WithLabelValues(l.name).Inc()
 		}
 		open.dirty = true
 	}
@@ -219,9 +229,10 @@ func (b *Book) unwritten() map[place]*Sum {
 			}
 			continue
 		}
-		data, err := open.sums.encode()
-		if err != nil || len(data) > maxSum {
-			b.log.Error().Err(err).Int("bytes", len(data)).Msg("sums of durations cannot be written")
+		data, folded, err := open.sums.encode(maxSum)
+		b.overflows.WithLabelValues(at.level).Add(float64(folded))
+		if err != nil {
+			b.log.Error().Err(err).Msg("sums of durations cannot be written")
 			delete(b.open, at)
 			continue
 		}

@@ -236,6 +236,11 @@ func TestBook_IsBounded(t *testing.T) {
 	if len(rows) > maxRows+1 || total != 2*maxRows || rows[others].Count < maxRows {
 		t.Errorf("%d rows of %d ends, others %+v", len(rows), total, rows[others])
 	}
+	for _, l := range levels() {
+		if got := testutil.ToFloat64(b.overflows.WithLabelValues(l.name)); got != maxRows {
+			t.Errorf("level %s: %v overflowed, want %d", l.name, got, maxRows)
+		}
+	}
 	for range maxQueue + 5 {
 		b.Phase(t.Context(), phase("j-2", "x", epoch, started))
 	}

@@ -6,6 +6,10 @@
 // them every so often; a report merges those of all processes. So a report costs
 // what the window costs, never what was stored within it.
 //
+// The pods of a stage are one row. A bucket has maxRows rows at most; what comes
+// beyond is counted in one row of others, so no name that product code makes up can
+// grow the ledger.
+//
 // Each end counts once in each process, however often it is delivered; an end that is
 // delivered to two processes counts twice, which moves no percentile. A process that is
 // killed loses what it had not written, FlushEvery at most. What only the log

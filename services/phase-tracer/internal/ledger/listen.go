@@ -13,8 +13,9 @@ import (
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
-// phaseStage is the phase that the SDK spans a whole stage with, podPrefix begins
-// the phases of pods, each of which has a name of its own.
+// phaseStage is the phase that the SDK spans a whole stage with. podPrefix begins the
+// phases of pods (kube.PhasePod), each of which has a name of its own; no other phase
+// of Kubernetes that has a duration is named after an object.
 const (
 	phaseStage = "stage"
 	podPrefix  = "pod "
