@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,9 +43,16 @@ func TestProject_runs_the_product(t *testing.T) {
 	if _, err := project.StartProduct(t.Context(), programs(t), filepath.Join("../..", logsink.FilterFile)); err != nil {
 		t.Fatal(err)
 	}
-	running := map[string]bool{}
+	running, urls := map[string]bool{}, map[string]string{}
+	var tracer []byte
 	for _, process := range project.Processes() {
-		running[process.Name()] = process.Running()
+		running[process.Name()], urls[process.Name()] = process.Running(), process.URL()
+		if process.Name() == "phase-tracer" {
+			tracer, _ = os.ReadFile(process.LogPath())
+		}
+	}
+	if link := "letters " + urls["dlq-handler"] + "\n"; urls["dlq-handler"] == "" || !strings.Contains(string(tracer), link) {
+		t.Errorf("phase-tracer was started with %q, want %q", tracer, link)
 	}
 	want := map[string]bool{"status-updater": true, "event-streamer": true, stack.WitnessName: true, "dlq-handler": true, "phase-tracer": true}
 	if diff := cmp.Diff(want, running); diff != "" {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,10 +27,15 @@ type ServiceSpec struct {
 	// ListenEnv is the variable by which the service takes the address of its
 	// public API ("LISTEN_ADDR"); empty for a service without one.
 	ListenEnv string
+	// Links are variables that take the URL of another service of the same
+	// StartServices, by that service's name.
+	Links map[string]string
 	// NotReady starts without waiting for readiness, for tests of what happens
 	// while a dependency is missing.
 	NotReady bool
 
+	// api is the port of the public API, 0 for any.
+	api int
 	// out is a file that takes standard output, "" for the log.
 	out string
 }
@@ -51,6 +58,10 @@ func (p *Project) StartService(ctx context.Context, spec ServiceSpec) (*Process,
 
 // StartServices starts several at once and returns them in the given order.
 func (p *Project) StartServices(ctx context.Context, specs ...ServiceSpec) ([]*Process, error) {
+	specs, err := p.linked(specs)
+	if err != nil {
+		return nil, err
+	}
 	processes := make([]*Process, len(specs))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, spec := range specs {
@@ -64,6 +75,30 @@ func (p *Project) StartServices(ctx context.Context, specs ...ServiceSpec) ([]*P
 		return nil, err
 	}
 	return processes, nil
+}
+
+// linked tells services the URLs of others. All start at once, so the ports of those
+// are chosen before.
+func (p *Project) linked(specs []ServiceSpec) ([]ServiceSpec, error) {
+	specs = slices.Clone(specs)
+	for i := range specs {
+		for _, name := range slices.Sorted(maps.Keys(specs[i].Links)) {
+			to := slices.IndexFunc(specs, func(s ServiceSpec) bool { return s.Name == specs[i].Links[name] && s.ListenEnv != "" })
+			if to < 0 {
+				return nil, fmt.Errorf("start service %s: no service %s with an API starts with it", specs[i].Name, specs[i].Links[name])
+			}
+			if specs[to].api == 0 {
+				port, err := p.stack.ports.next()
+				if err != nil {
+					return nil, fmt.Errorf("start service %s: %w", specs[to].Name, err)
+				}
+				specs[to].api = port
+			}
+			// First, so that a value of the spec's own wins.
+			specs[i].Env = append([]string{name + "=http://" + loopback(specs[to].api)}, specs[i].Env...)
+		}
+	}
+	return specs, nil
 }
 
 func (p *Project) newProcess(spec ServiceSpec) (*Process, error) {
@@ -82,9 +117,11 @@ func (p *Project) newProcess(spec ServiceSpec) (*Process, error) {
 	process := &Process{name: spec.Name, project: p, admin: "http://" + loopback(admin), notReady: spec.NotReady}
 	env := append(p.Env(), "ADMIN_ADDR="+loopback(admin))
 	if spec.ListenEnv != "" {
-		api, err := p.stack.ports.next()
-		if err != nil {
-			return nil, err
+		api := spec.api
+		if api == 0 {
+			if api, err = p.stack.ports.next(); err != nil {
+				return nil, err
+			}
 		}
 		env = append(env, spec.ListenEnv+"="+loopback(api))
 		process.url = "http://" + loopback(api)

@@ -24,7 +24,7 @@ func Services(binDir string) []ServiceSpec {
 		{Name: "event-streamer"},
 		{Name: WitnessName, Binary: "event-streamer", Env: []string{"PUBLISH=log"}},
 		DLQHandler(),
-		{Name: "phase-tracer", ListenEnv: "HTTP_ADDR"},
+		{Name: "phase-tracer", ListenEnv: "HTTP_ADDR", Links: map[string]string{"LETTERS_URL": "dlq-handler"}},
 	}
 	for i := range table {
 		table[i].Binary = filepath.Join(binDir, cmp.Or(table[i].Binary, table[i].Name))

@@ -43,6 +43,7 @@ func playService(mode string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	fmt.Println("namespaces", os.Getenv("NAMESPACES"), "project", os.Getenv("GOOGLE_CLOUD_PROJECT"))
+	fmt.Println("letters", os.Getenv("LETTERS_URL"))
 	server := &http.Server{Addr: os.Getenv("ADMIN_ADDR"), ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
 	go func() { _ = server.ListenAndServe() }()
 	<-ctx.Done()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,32 @@ func TestPorts_are_free_and_given_once(t *testing.T) {
 			t.Fatalf("port %d, %v, seen before: %v", port, err, seen[port])
 		}
 		seen[port] = true
+	}
+}
+
+func TestLinked_tells_services_of_each_other(t *testing.T) {
+	t.Parallel()
+	p := &Project{stack: &Stack{}}
+	table := Services("bin")
+	specs, err := p.linked(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) ServiceSpec {
+		return specs[slices.IndexFunc(specs, func(s ServiceSpec) bool { return s.Name == name })]
+	}
+	if want := "LETTERS_URL=http://" + loopback(at("dlq-handler").api); !slices.Contains(at("phase-tracer").Env, want) {
+		t.Errorf("phase-tracer has %v, not %s", at("phase-tracer").Env, want)
+	}
+	for i := range table {
+		if table[i].api != 0 {
+			t.Errorf("the row of %s was changed", table[i].Name)
+		}
+	}
+	for _, to := range []string{"nobody", "mute"} {
+		if _, err := p.linked([]ServiceSpec{{Name: "a", Links: map[string]string{"B_URL": to}}, {Name: "mute"}}); err == nil {
+			t.Errorf("a link to %s, which has no API, was made", to)
+		}
 	}
 }
 
