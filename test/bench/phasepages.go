@@ -28,6 +28,10 @@ const (
 	// tracedJobs have records; one of them, tracedJob, has tracedPhases.
 	tracedJobs, tracedPhases = 100_000, 500
 	tracedJob                = "traced-77777"
+	// searchedJobs are in the store when the searches are counted: a document that
+	// is returned is a read at any size, and the emulator, which has no indexes,
+	// takes a minute for each search over all of tracedJobs.
+	searchedJobs = phases.MaxCommit * writersAtOnce
 	// searchPage is a page of the search.
 	searchPage = 50
 )
@@ -41,8 +45,7 @@ type tracer struct {
 func startTracer(ctx context.Context, p *stack.Project, bin string) (*tracer, error) {
 	process, err := p.StartService(ctx, stack.ServiceSpec{
 		Name: "phase-tracer", Binary: filepath.Join(bin, "phase-tracer"), ListenEnv: "HTTP_ADDR",
-		// The emulator has no indexes: a search looks at every record.
-		Env: []string{"HTTP_RATE=100000", "HTTP_BURST=100000", "FIRESTORE_TIMEOUT=1m"},
+		Env: []string{"HTTP_RATE=100000", "HTTP_BURST=100000"},
 	})
 	if err != nil {
 		return nil, err
@@ -112,7 +115,7 @@ func (t *tracer) awaitStored(ctx context.Context, want int) error {
 // measureTimelines takes how long the page of a job with 500 phases takes, and how
 // many documents a page of the search reads, at 100,000 jobs.
 func measureTimelines(ctx context.Context, s *stack.Stack, o Options, r *Report) (err error) {
-	fmt.Fprintf(o.Out, "storing %d jobs (about 30 s)\n", tracedJobs)
+	fmt.Fprintf(o.Out, "storing %d jobs for the search, and %d for timelines (about 1 min)\n", searchedJobs, tracedJobs)
 	p, err := s.NewProject(ctx, "timelines")
 	if err != nil {
 		return err
@@ -123,7 +126,7 @@ func measureTimelines(ctx context.Context, s *stack.Stack, o Options, r *Report)
 		return err
 	}
 	defer func() { err = errors.Join(err, client.Close()) }()
-	if err := fillTraced(ctx, client); err != nil {
+	if err := fillTraced(ctx, client, 0, searchedJobs); err != nil {
 		return err
 	}
 	service, err := startTracer(ctx, p, o.BinDir)
@@ -131,33 +134,36 @@ func measureTimelines(ctx context.Context, s *stack.Stack, o Options, r *Report)
 		return err
 	}
 	defer service.client.CloseIdleConnections()
-	fmt.Fprintln(o.Out, "measuring timelines and the search (about 1 min)")
-	took, err := service.pages(ctx)
-	if err != nil {
-		return err
-	}
-	r.add("timeline_500_phases_ms", "ms", took)
 	worst, err := service.searchReads(ctx, s, p, o.Out)
 	if err != nil {
 		return err
 	}
 	r.add("search_reads_per_page", "documents", worst)
+	if err := errors.Join(fillTraced(ctx, client, searchedJobs, tracedJobs), fillPhases(ctx, client)); err != nil {
+		return err
+	}
+	took, err := medianTime(func() error { return service.page(ctx) })
+	if err != nil {
+		return err
+	}
+	bare, err := medianTime(func() error { return readPhases(ctx, client) })
+	if err != nil {
+		return err
+	}
+	r.addRatio("timeline_500_phases_ms", "ms", took, bare)
 	return nil
 }
 
-// pages is the median time of the page of the job with many phases.
-func (t *tracer) pages(ctx context.Context) (ms float64, err error) {
+// medianTime is the median time of 30 calls in milliseconds, after 10 for warming up:
+// the emulator's first calls are slow.
+func medianTime(call func() error) (ms float64, err error) {
 	var times []float64
 	for n := range 40 {
 		begun := time.Now()
-		body, err := t.get(ctx, t.url+"/jobs/"+tracedJob)
-		if err != nil {
+		if err := call(); err != nil {
 			return 0, err
 		}
-		if !strings.Contains(string(body), "step-"+strconv.Itoa(tracedPhases/2-1)) {
-			return 0, errors.New("the page does not show the last phase")
-		}
-		if n >= 10 { // the emulator's first calls are slow
+		if n >= 10 {
 			times = append(times, time.Since(begun).Seconds()*1000)
 		}
 	}
@@ -165,10 +171,29 @@ func (t *tracer) pages(ctx context.Context) (ms float64, err error) {
 	return times[len(times)/2], nil
 }
 
+// page gets the page of the job with many phases.
+func (t *tracer) page(ctx context.Context) error {
+	body, err := t.get(ctx, t.url+"/jobs/"+tracedJob)
+	if err == nil && !strings.Contains(string(body), "step-"+strconv.Itoa(tracedPhases/2-1)) {
+		err = errors.New("the page does not show the last phase")
+	}
+	return err
+}
+
+// readPhases reads the documents that the page is made of, and nothing more.
+func readPhases(ctx context.Context, client *firestore.Client) error {
+	docs, err := client.Collection(jobstore.CollectionPhases(tracedJob)).
+		OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Documents(ctx).GetAll()
+	if err == nil && len(docs) != tracedPhases {
+		err = fmt.Errorf("%d phases, want %d", len(docs), tracedPhases)
+	}
+	return err
+}
+
 // searchReads is the most that a page of the search reads, over filters that choose
 // all, many and few.
 func (t *tracer) searchReads(ctx context.Context, s *stack.Stack, p *stack.Project, out io.Writer) (worst float64, err error) {
-	for _, filter := range []string{"", "state=FAILED", "state=FAILED&owner=owner-3&stage=kubernetes", "tenant=t-1", "cause=OOM&tenant=t-2", "prefix=traced-77"} {
+	for _, filter := range []string{"", "state=FAILED", "state=FAILED&owner=owner-3&stage=kubernetes", "tenant=t-1", "cause=OOM&tenant=t-2", "prefix=traced-3"} {
 		s.Firestore.ResetCounts(p.ID)
 		body, err := t.get(ctx, t.url+"/api/jobs?limit="+strconv.Itoa(searchPage)+"&"+filter)
 		if err != nil {
@@ -190,15 +215,15 @@ func (t *tracer) searchReads(ctx context.Context, s *stack.Stack, p *stack.Proje
 	return worst, nil
 }
 
-// fillTraced writes records as jobstore does, and the phases of one of them.
-func fillTraced(ctx context.Context, client *firestore.Client) error {
-	const steps = tracedJobs / phases.MaxCommit / writersAtOnce
+// fillTraced writes the records numbered from to less than to, as jobstore does.
+func fillTraced(ctx context.Context, client *firestore.Client, from, to int) error {
+	steps := (to - from) / phases.MaxCommit / writersAtOnce
 	states := []job.State{job.StateRunning, job.StateFailed, job.StateSucceeded}
 	now := time.Now().UTC().Truncate(job.Precision)
 	err := spread(ctx, writersAtOnce, steps, func(ctx context.Context, worker, step int) error {
 		batch := client.Batch() //nolint:staticcheck // see commitBare
 		for i := range phases.MaxCommit {
-			n := (worker*steps+step)*phases.MaxCommit + i
+			n := from + (worker*steps+step)*phases.MaxCommit + i
 			id := fmt.Sprintf("traced-%d", n)
 			record := job.Of(&job.Observation{
 				JobID: id, Attempt: 1, Stage: job.StageKubernetes, Ordinal: job.OrdinalKubernetes, Kind: job.KindStatus, OccurredAt: now,
@@ -216,6 +241,12 @@ func fillTraced(ctx context.Context, client *firestore.Client) error {
 	if err != nil {
 		return fmt.Errorf("fill the store: %w", err)
 	}
+	return nil
+}
+
+// fillPhases writes the phases of tracedJob.
+func fillPhases(ctx context.Context, client *firestore.Client) error {
+	now := time.Now().UTC().Truncate(job.Precision)
 	docs := make([]*phases.Document, tracedPhases)
 	for n := range docs {
 		e := somePhase(0, n)
@@ -223,9 +254,11 @@ func fillTraced(ctx context.Context, client *firestore.Client) error {
 		if n%2 == 1 {
 			e.Event = &resiliencyv1.PhaseEvent_Ended{Ended: &resiliencyv1.PhaseEnded{Outcome: resiliencyv1.PhaseOutcome_PHASE_OUTCOME_SUCCEEDED}}
 		}
-		if docs[n], err = phases.OfPhase(e, phases.Told{ReceivedAt: now, StoredAt: now, ExpireAt: now.Add(time.Hour)}); err != nil {
+		d, err := phases.OfPhase(e, phases.Told{ReceivedAt: now, StoredAt: now, ExpireAt: now.Add(time.Hour)})
+		if err != nil {
 			return err
 		}
+		docs[n] = d
 	}
 	return phases.New(client, time.Minute, nil).Commit(ctx, docs)
 }
