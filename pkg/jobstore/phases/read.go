@@ -97,12 +97,16 @@ func (s *Store) rest(ctx context.Context, all *firestore.CollectionRef, last *fi
 // may have many of them, and a page must not cost the process its memory.
 const maxRead = 24 << 20
 
-// within runs a query up to a number of bytes; cut says that it ended there.
+// within runs a query up to a number of bytes; cut says that it ended there. What
+// the payload says again is not read.
 func (s *Store) within(ctx context.Context, query firestore.Query, limit int) (docs []*firestore.DocumentSnapshot, cut bool, err error) {
 	size := 0
+	query = query.Select(fieldKind, fieldPayload, fieldWitnesses, fieldStoredAt, fieldExpireAt,
+		jobstore.PhaseFieldSource, jobstore.PhaseFieldOccurredAt)
 	docs, err = s.calls.Some(ctx, query, func(doc *firestore.DocumentSnapshot) bool {
-		payload, _ := doc.Data()[fieldPayload].([]byte)
-		size += len(payload)
+		payload, _ := doc.DataAt(fieldPayload) // Data would decode all of it, and once more below
+		bytes, _ := payload.([]byte)
+		size += len(bytes)
 		cut = size >= limit
 		return !cut
 	})
