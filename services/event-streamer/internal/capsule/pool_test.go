@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -317,14 +318,22 @@ func TestPool_repeats(t *testing.T) {
 	if len(ids) != 1 {
 		t.Errorf("ids %v, want one", ids)
 	}
-	late := &fakeCluster{log: func(context.Context, string, bool) (io.ReadCloser, error) { return nil, gone("log") }}
-	bubble(t, setup{cluster: late, standby: true}, func(t *testing.T, b *bench) {
+	// Its Events alone would fill the bucket's object, where the whole capsule is.
+	store, long := &fakeStore{}, corev1.Event{Reason: "Failed", Message: strings.Repeat("too long for an event ", 1000)}
+	late := &fakeCluster{
+		log:    func(context.Context, string, bool) (io.ReadCloser, error) { return nil, gone("log") },
+		events: func(types.UID) ([]corev1.Event, error) { return slices.Repeat([]corev1.Event{long}, 20), nil },
+	}
+	bubble(t, setup{cluster: late, store: store, standby: true}, func(t *testing.T, b *bench) {
 		b.PodSeen(failedNow("a"), jobNamed("u-1"), false)
 		time.Sleep(time.Second)
 		b.Lead()
 		synctest.Wait()
 		if got := b.sender.pods(); got != nil || b.result(t, resultLate) != 1 {
 			t.Errorf("capsules of %v", got)
+		}
+		if len(store.objects) != 0 {
+			t.Errorf("%d capsules in the bucket, want those of before left alone", len(store.objects))
 		}
 	})
 }

@@ -131,7 +131,7 @@ func (p *Pool) capture(ctx context.Context, f *failure) {
 	case ctx.Err() != nil:
 		p.metrics.result(resultUnsent)
 		return
-	case t.late && p.inherited(f):
+	case t.phase == nil:
 		p.metrics.result(resultLate)
 		return
 	}

@@ -28,11 +28,8 @@ const (
 
 var errAnotherPod = errors.New("another pod has its name now")
 
-// taken is a capsule. One is late when the pod or its logs were gone.
-type taken struct {
-	phase *resiliencyv1.PhaseEvent
-	late  bool
-}
+// taken is a capsule; its phase is nil when it came too late.
+type taken struct{ phase *resiliencyv1.PhaseEvent }
 
 // take gets what there is and makes the phase of it. It fails only for a Job
 // that no fact can be about.
@@ -43,14 +40,21 @@ func (p *Pool) take(ctx context.Context, f *failure) (taken, error) {
 	}
 	failure := content.Failure{Head: head, Pod: f.pod, At: f.at}
 	found := p.find(ctx, f)
+	if bare(found) && p.inherited(f) {
+		// Not even to the bucket: the former leader's would be lost there.
+		return taken{}, nil
+	}
 	capsule := p.fit(ctx, found, failure.Object())
 	if capsule.GetIncomplete() != "" {
 		p.log.Info().Str("job_id", head.JobID).Str("namespace", f.pod.Namespace).Str("pod", f.pod.Name).
 			Str("event_id", failure.EventID()).Str("missing", capsule.GetIncomplete()).Msg("capsule is incomplete")
 	}
-	return taken{
-		phase: failure.Phase(capsule), late: found.Status == nil || len(found.Logs) == 0 && len(found.Missing) > 0,
-	}, nil
+	return taken{phase: failure.Phase(capsule)}, nil
+}
+
+// bare says that the pod or its logs were no longer there.
+func bare(found *content.Found) bool {
+	return found.Status == nil || len(found.Logs) == 0 && len(found.Missing) > 0
 }
 
 // find asks the cluster, for what is quick before what may hang.
