@@ -27,8 +27,16 @@ func funcs(assets *Assets) template.FuncMap {
 // control characters (but tab and line feed) and invisible ones, those that turn
 // the direction of writing among them, are shown by their code.
 func Visible(s string) string {
+	plain := 0
+	for plain < len(s) && (s[plain] >= ' ' && s[plain] < 0x7f || s[plain] == '\n' || s[plain] == '\t') {
+		plain++
+	}
+	if plain == len(s) {
+		return s // as nearly all are: a page has thousands
+	}
 	var b strings.Builder
-	for i := 0; i < len(s); {
+	b.WriteString(s[:plain])
+	for i := plain; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
