@@ -161,3 +161,52 @@ func took(d *time.Duration) string {
 	}
 	return shared.Duration(*d)
 }
+
+// Cells are a phase's row in the table up to the cell of what it said.
+func (v *phaseView) Cells() template.HTML {
+	var b strings.Builder
+	b.Grow(1 << 10)
+	number := strconv.Itoa(v.Number)
+	b.WriteString(`<tr id="phase-` + number + `" tabindex="-1" data-phase="` + escape(v.Name) + `" data-state="` + escape(string(v.State)) +
+		`"><td data-label="No." class="number">` + number + "</td>\n" + `<td data-label="Stage">`)
+	if v.Stage == "" {
+		b.WriteString(quiet("none"))
+	} else {
+		b.WriteString(string(shared.User(v.Stage)))
+	}
+	if v.Attempt > 1 {
+		fmt.Fprintf(&b, ` <span class="quiet short">attempt %d</span>`, v.Attempt)
+	}
+	b.WriteString("</td>\n" + `<td data-label="Phase" class="name">` + string(shared.User(v.Name)))
+	if v.Numbered() {
+		fmt.Fprintf(&b, ` <span class="quiet short">no. %d</span>`, v.Sequence)
+	}
+	b.WriteString(`</td><td data-label="State">` + string(v.Badge) + "</td>\n" + `<td data-label="Start">` + string(v.Start) +
+		`</td><td data-label="End">`)
+	if v.Moment {
+		b.WriteString(quiet("a moment"))
+	} else {
+		b.WriteString(string(v.End))
+	}
+	b.WriteString(`</td><td data-label="Took" class="number">` + escape(v.Took) + "</td>\n")
+	return template.HTML(b.String()) //nolint:gosec // every text passed escape or User
+}
+
+// Rest is what stands in the cell of what a phase said behind message and cause.
+func (v *phaseView) Rest() template.HTML {
+	var b strings.Builder
+	if v.Reached != "" {
+		b.WriteString(" " + quiet(string(v.Reached)))
+	}
+	if v.Marked != "" {
+		b.WriteString(` <span class="state warn">` + escape(v.Marked) + "</span>")
+	}
+	if len(v.Details) > 0 {
+		b.WriteString("<details><summary>Details</summary><ul>")
+		for _, d := range v.Details {
+			b.WriteString("<li><code>" + escape(d.Name) + "</code>: " + string(shared.User(d.Value)) + "</li>")
+		}
+		b.WriteString("</ul></details>")
+	}
+	return template.HTML(b.String()) //nolint:gosec // every text passed escape or User
+}
