@@ -80,7 +80,8 @@ func (t *tracer) stored(ctx context.Context) (int, error) {
 	total := 0.0
 	for line := range strings.Lines(string(body)) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if strings.HasPrefix(name, "phase_tracer_messages_total{") && strings.Contains(name, `outcome="stored"`) && strings.Contains(name, `what="phase"`) {
+		if strings.HasPrefix(name, "phase_tracer_messages_total{") && strings.Contains(name, `outcome="stored"`) &&
+			strings.Contains(name, `what="phase"`) {
 			n, err := strconv.ParseFloat(value, 64)
 			if err != nil {
 				return 0, fmt.Errorf("read metric %s: %w", name, err)
@@ -193,7 +194,9 @@ func readPhases(ctx context.Context, client *firestore.Client) error {
 // searchReads is the most that a page of the search reads, over filters that choose
 // all, many and few.
 func (t *tracer) searchReads(ctx context.Context, s *stack.Stack, p *stack.Project, out io.Writer) (worst float64, err error) {
-	for _, filter := range []string{"", "state=FAILED", "state=FAILED&owner=owner-3&stage=kubernetes", "tenant=t-1", "cause=OOM&tenant=t-2", "prefix=traced-3"} {
+	for _, filter := range []string{
+		"", "state=FAILED", "state=FAILED&owner=owner-3&stage=kubernetes", "tenant=t-1", "cause=OOM&tenant=t-2", "prefix=traced-3",
+	} {
 		s.Firestore.ResetCounts(p.ID)
 		body, err := t.get(ctx, t.url+"/api/jobs?limit="+strconv.Itoa(searchPage)+"&"+filter)
 		if err != nil {

@@ -89,7 +89,8 @@ func storePhases(ctx context.Context, client *firestore.Client, round int) (int,
 	const callers = 4000
 	return storedPhases, spread(ctx, callers, storedPhases/callers, func(ctx context.Context, worker, step int) error {
 		now := time.Now()
-		d, err := phases.OfPhase(somePhase(round, step*callers+worker), phases.Told{ReceivedAt: now, StoredAt: now, ExpireAt: now.Add(time.Hour)})
+		told := phases.Told{ReceivedAt: now, StoredAt: now, ExpireAt: now.Add(time.Hour)}
+		d, err := phases.OfPhase(somePhase(round, step*callers+worker), told)
 		if err != nil {
 			return err
 		}
