@@ -5,14 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2/hclparse"
 
-	"github.com/envision/resiliency/pkg/jobstore/phases"
 	"github.com/envision/resiliency/pkg/messaging/topology"
 )
 
@@ -136,16 +134,5 @@ func TestTerraform_grantsWhatExists(t *testing.T) {
 				t.Errorf("iam.tf has no account for %s", account)
 			}
 		}
-	}
-}
-
-// A capsule that goes before the phase that names it leaves a dead link, and one
-// that stays keeps logs for longer than anybody said.
-func TestTerraform_keepsCapsulesAsLongAsPhases(t *testing.T) {
-	t.Parallel()
-	text := string(read(t, "deploy/gcp/capsules.tf"))
-	days := regexp.MustCompile(`variable "capsule_days" \{[^}]*\bdefault\s+= (\d+)\n`).FindStringSubmatch(text)
-	if want := strconv.Itoa(int(phases.DefaultTTL.Hours() / 24)); days == nil || days[1] != want {
-		t.Errorf("capsules.tf: the default of capsule_days is not %s, for which phases are kept: %q", want, days)
 	}
 }
