@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -42,13 +43,33 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no")
+	if r.Method == http.MethodHead {
+		return nil // there is nothing to be told
+	}
 	s := &stream{w: w, control: http.NewResponseController(w)}
-	ctx, cancel := context.WithTimeout(r.Context(), longest)
+	ctx, cancel := untilDrained(r.Context(), longest)
 	defer cancel()
-	if err := a.follow(ctx, s, id, v.Text, v.Over); err != nil {
+	err = a.follow(ctx, s, id, v.Text, v.Over)
+	// The time to write the last event may be over by now; without some for the end of
+	// the stream itself, its client would take it for broken off.
+	if err = errors.Join(err, s.bound()); err != nil {
 		a.Log.Debug().Err(err).Str("job_id", id).Msg("stream ended")
 	}
 	return nil
+}
+
+// untilDrained is a context that ends after a time, or with the server: a look at
+// a store that does not answer must not hold up its end.
+func untilDrained(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	go func() {
+		select {
+		case <-web.Draining(ctx):
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 func (a *API) follow(ctx context.Context, s *stream, id, version string, over bool) error {
@@ -62,8 +83,6 @@ func (a *API) follow(ctx context.Context, s *stream, id, version string, over bo
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("follow job %s: %w", id, context.Cause(ctx))
-		case <-web.Draining(ctx):
-			return nil
 		case <-beat.C:
 			if err := s.comment(); err != nil {
 				return err
@@ -102,9 +121,17 @@ func (s *stream) send(event, version string) error {
 
 func (s *stream) comment() error { return s.write(":\n\n") }
 
-func (s *stream) write(text string) error {
+// bound gives the client time to read what is written next.
+func (s *stream) bound() error {
 	if err := s.control.SetWriteDeadline(time.Now().Add(writeFor)); err != nil {
 		return fmt.Errorf("bound the writing of an event: %w", err)
+	}
+	return nil
+}
+
+func (s *stream) write(text string) error {
+	if err := s.bound(); err != nil {
+		return err
 	}
 	if _, err := s.w.Write([]byte(text)); err != nil {
 		return fmt.Errorf("write an event: %w", err)
