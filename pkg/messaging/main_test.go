@@ -18,6 +18,7 @@ import (
 	"github.com/envision/resiliency/pkg/messaging"
 	"github.com/envision/resiliency/pkg/messaging/messagingtest"
 	"github.com/envision/resiliency/pkg/messaging/topology"
+	"github.com/envision/resiliency/pkg/service"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
@@ -89,7 +90,9 @@ func newBareBench(t *testing.T, faults ...*messagingtest.Fault) *bench {
 	return b
 }
 
-func (b *bench) logger() zerolog.Logger { return zerolog.New(b.log) }
+func (b *bench) logger() zerolog.Logger {
+	return zerolog.New(b.log).Hook(service.TraceHook{ProjectID: "p"})
+}
 
 func (b *bench) config() messaging.Config {
 	return messaging.Config{

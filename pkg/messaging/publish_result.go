@@ -91,9 +91,10 @@ func permanentf(format string, args ...any) error {
 	return resilience.Permanent(fmt.Errorf(format, args...))
 }
 
-// logAttributes adds the ids that a message carries. They come from outside:
-// cut, and never more than these.
+// logAttributes adds the ids that a message carries, and puts the line into its
+// trace. They come from outside: cut, and never more than these.
 func logAttributes(e *zerolog.Event, attributes map[string]string) {
+	e.Ctx(WithTrace(e.GetCtx(), Trace(attributes)))
 	for _, key := range []string{AttributeEventID, AttributeJobID, AttributeCorrelationID} {
 		if value := attributes[key]; value != "" {
 			e.Str(key, Cut(value, 256))

@@ -93,7 +93,8 @@ func TestAddTrace_NeverOverwrites(t *testing.T) {
 }
 
 // From the publisher's span through the attributes to the handler's context and
-// to what the handler publishes; and, when the message dies, to its letter.
+// to what the handler publishes; and, when the message dies, to its letter and to
+// the line that tells of it.
 func TestTrace_TravelsThroughPubSub(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -128,6 +129,13 @@ func TestTrace_TravelsThroughPubSub(t *testing.T) {
 		t.Errorf("what the handler published has %v", phase.GetAttributes())
 	}
 
+	told := func(id string) func() bool {
+		return func() bool { return strings.Contains(b.log.String(), `"event_id":"`+id) }
+	}
+	eventually(t, "the line about e-1", told("e-1"))
+	b.line(t, `"outcome":"dead_lettered"`, `"event_id":"e-1"`,
+		`"logging.googleapis.com/trace":"projects/p/traces/4bf92f3577b34da6a3ce929d0e0e4736"`)
+
 	e, err := messaging.Encode(event("e-2"))
 	if err != nil {
 		t.Fatal(err)
@@ -136,5 +144,9 @@ func TestTrace_TravelsThroughPubSub(t *testing.T) {
 	b.Put(t, e.Topic, e.Data, e.Attributes)
 	if got := receive(t, handled, "the foreign message"); got.span.IsValid() || got.meta.Span.IsValid() {
 		t.Errorf("a made up trace is taken up: %v", got.span)
+	}
+	eventually(t, "the line about e-2", told("e-2"))
+	if line := b.line(t, `"event_id":"e-2"`); strings.Contains(line, "googleapis") {
+		t.Errorf("a made up trace is in the log: %s", line)
 	}
 }

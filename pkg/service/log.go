@@ -20,7 +20,7 @@ func newLogger(out io.Writer, c *Common, name string) (zerolog.Logger, error) {
 		w := zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: true}
 		return zerolog.New(w).Level(level).With().Timestamp().Logger(), nil
 	}
-	log := zerolog.New(severityWriter{out}).Level(level).Hook(stamp{})
+	log := zerolog.New(severityWriter{out}).Level(level).Hook(stamp{}, TraceHook{c.ProjectID})
 	return log.With().Str("service", name).Str("version", buildVersion()).Logger(), nil
 }
 

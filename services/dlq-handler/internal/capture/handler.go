@@ -100,7 +100,7 @@ func (h *Handler) handle(ctx context.Context, msg *messaging.RawMessage) error {
 	}
 	h.Metrics.captured(string(placed), &stored)
 	if placed == letters.PlacedNew || placed == letters.PlacedReopened {
-		h.tell(&stored, placed, msg)
+		h.tell(ctx, &stored, placed, msg)
 	}
 	return h.finish(ctx, &l, &stored, described)
 }
@@ -204,8 +204,9 @@ func (h *Handler) finish(ctx context.Context, l *letter.Letter, stored *letters.
 	return errors.Join(errs...)
 }
 
-func (h *Handler) tell(l *letters.Letter, placed letters.Placed, msg *messaging.RawMessage) {
-	h.Log.Warn().Str("letter_id", l.ID).Str("message_id", msg.MessageID).
+// tell logs a letter that people must look at, in the trace of the message that died.
+func (h *Handler) tell(ctx context.Context, l *letters.Letter, placed letters.Placed, msg *messaging.RawMessage) {
+	h.Log.Warn().Ctx(ctx).Str("letter_id", l.ID).Str("message_id", msg.MessageID).
 		Str("job_id", l.JobID).Str("correlation_id", job.Cut(l.CorrelationID, 256)).Str("event_id", l.EventID).
 		Str("source_subscription", l.Subscription).Str("type", l.Type).Str("category", string(l.Category)).
 		Str("dependency", l.Dependency).Str("fingerprint", l.Fingerprint).Int64("delivery_attempt", l.Attempts).

@@ -20,6 +20,7 @@ import (
 	"github.com/envision/resiliency/pkg/messaging/messagingtest"
 	"github.com/envision/resiliency/pkg/notify"
 	"github.com/envision/resiliency/pkg/resilience"
+	"github.com/envision/resiliency/pkg/service"
 	"github.com/envision/resiliency/services/dlq-handler/internal/capture"
 	"github.com/envision/resiliency/services/dlq-handler/internal/capture/letter"
 )
@@ -156,6 +157,26 @@ func TestHandler_StoresThenCleansThenTells(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"put"}, w.steps); diff != "" {
 		t.Errorf("steps of a delivery that is done (-want +got):\n%s", diff)
+	}
+}
+
+// The line that tells of a letter stands in the trace of the message that died.
+func TestHandler_LogsInTheTraceOfTheMessage(t *testing.T) {
+	t.Parallel()
+	for parent, want := range map[string]bool{"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01": true, "made up": false} {
+		var out bytes.Buffer
+		h := (&world{}).handler()
+		h.Log = zerolog.New(&out).Hook(service.TraceHook{ProjectID: "p"})
+		msg := message([]byte("x"))
+		msg.Attributes["traceparent"] = parent
+		if err := h.Handle(messaging.WithTrace(t.Context(), messaging.Trace(msg.Attributes)), msg); err != nil {
+			t.Fatal(err)
+		}
+		line := out.String()
+		has := strings.Contains(line, `"logging.googleapis.com/trace":"projects/p/traces/4bf92f3577b34da6a3ce929d0e0e4736"`)
+		if has != want || strings.Contains(line, "made up") || !strings.Contains(line, `"message":"dead letter kept"`) {
+			t.Errorf("traceparent %q: line %s", parent, line)
+		}
 	}
 }
 

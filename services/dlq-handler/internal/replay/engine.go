@@ -90,11 +90,12 @@ func (e *Engine) send(ctx context.Context, id string, by letters.Claim, reason s
 	}
 	// From here on the letter must not stay claimed because the caller went away.
 	ctx = context.WithoutCancel(ctx)
-	if err := e.Publisher.PublishRaw(ctx, l.Topic, payload, attributes(&l, claimed.Replays)); err != nil {
+	sent := attributes(&l, claimed.Replays)
+	if err := e.Publisher.PublishRaw(ctx, l.Topic, payload, sent); err != nil {
 		return e.giveBack(ctx, &claimed, err)
 	}
 	e.Metrics.sent(&claimed)
-	e.Log.Info().Str("letter_id", id).Str("job_id", l.JobID).Str("event_id", l.EventID).Str("topic", l.Topic).
+	e.Log.Info().Ctx(messaging.WithTrace(ctx, messaging.Trace(sent))).Str("letter_id", id).Str("job_id", l.JobID).Str("event_id", l.EventID).Str("topic", l.Topic).
 		Str("source_subscription", l.Subscription).Int64("replay", claimed.Replays).Str("by", by.By).
 		Str("operation_id", by.Operation).Msg("letter replayed")
 	now, err := e.confirm(ctx, &claimed)

@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -12,11 +13,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/envision/resiliency/pkg/jobstore/letters"
+	"github.com/envision/resiliency/pkg/messaging"
 	"github.com/envision/resiliency/pkg/resilience"
+	"github.com/envision/resiliency/pkg/service"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 	"github.com/envision/resiliency/services/dlq-handler/internal/replay"
 )
@@ -39,6 +43,27 @@ func TestEngine_Replay(t *testing.T) {
 	}
 	if _, err := e.Replay(t.Context(), "none", "ana", "x"); !errors.Is(err, letters.ErrNotFound) {
 		t.Errorf("replay of none: %v", err)
+	}
+}
+
+// A replay belongs to the trace of the message, not to that of who asked for it.
+func TestEngine_LogsInTheTraceOfTheLetter(t *testing.T) {
+	t.Parallel()
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	s, p := newStore(time.Now, 1), &publisher{}
+	s.letters["l-00"].Attributes = []letters.Attribute{{Key: "traceparent", Value: parent}}
+	var out bytes.Buffer
+	e := newEngine(s, p)
+	e.Log = zerolog.New(&out).Hook(service.TraceHook{ProjectID: "p"})
+	asked := messaging.Trace(map[string]string{"traceparent": "00-" + strings.Repeat("1", 32) + "-" + strings.Repeat("2", 16) + "-01"})
+	if _, err := e.Replay(messaging.WithTrace(t.Context(), asked), "l-00", "ana", "mended"); err != nil {
+		t.Fatal(err)
+	}
+	if line := out.String(); !strings.Contains(line, `"logging.googleapis.com/trace":"projects/p/traces/4bf92f3577b34da6a3ce929d0e0e4736"`) {
+		t.Errorf("line %s", line)
+	}
+	if p.last["traceparent"] != parent {
+		t.Errorf("sent with %v", p.last)
 	}
 }
 

@@ -60,7 +60,7 @@ func (h *Handler) HandlePhase(ctx context.Context, e *resiliencyv1.PhaseEvent, m
 	if err != nil {
 		return fmt.Errorf("phase %s of job %s: %w", job.Cut(e.GetEventId(), 64), job.Cut(e.GetJobId(), 64), err)
 	}
-	h.Log.Debug().Str("job_id", e.GetJobId()).Str("event_id", e.GetEventId()).Str("correlation_id", e.GetCorrelationId()).
+	h.Log.Debug().Ctx(ctx).Str("job_id", e.GetJobId()).Str("event_id", e.GetEventId()).Str("correlation_id", e.GetCorrelationId()).
 		Str("message_id", meta.MessageID).Str("name", e.GetName()).Msg("phase stored")
 	for _, l := range h.Listeners {
 		l.Phase(ctx, e)

@@ -24,7 +24,7 @@ func (h *Handler) HandleJobEvent(ctx context.Context, e *resiliencyv1.JobEvent, 
 	switch {
 	case errors.Is(err, jobevent.ErrUnknownEvent):
 		h.Metrics.observe(outcomeUnknown, &o)
-		ids(h.Log.Warn(), &o, &meta).Err(err).Msg("event of an unknown kind ignored")
+		ids(h.Log.Warn().Ctx(ctx), &o, &meta).Err(err).Msg("event of an unknown kind ignored")
 		return nil
 	case err != nil:
 		h.Metrics.observe(outcomeInvalid, &o)
@@ -34,7 +34,8 @@ func (h *Handler) HandleJobEvent(ctx context.Context, e *resiliencyv1.JobEvent, 
 }
 
 // tell logs what an event did: a change for everyone, the rest for who debugs.
-func (h *Handler) tell(o *job.Observation, r *jobstore.Result, meta *messaging.Meta) {
+// ctx has the trace that the event came with.
+func (h *Handler) tell(ctx context.Context, o *job.Observation, r *jobstore.Result, meta *messaging.Meta) {
 	level := zerolog.DebugLevel
 	switch {
 	case r.Outcome == job.OutcomeCorrected:
@@ -47,7 +48,7 @@ func (h *Handler) tell(o *job.Observation, r *jobstore.Result, meta *messaging.M
 		return
 	}
 	from, to := r.Before.View(), r.After.View()
-	e = ids(e, o, meta).
+	e = ids(e.Ctx(ctx), o, meta).
 		Str("outcome", r.Outcome.String()).
 		Str("source", sourceLabel(o.Source)).
 		Str("kind", kindLabel(o.Kind)).

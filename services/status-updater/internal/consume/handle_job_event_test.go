@@ -147,6 +147,30 @@ func TestHandleJobEvent_UnknownKindIsAcked(t *testing.T) {
 	}
 }
 
+// What an event did, or that nobody here knows its kind, is said in its trace.
+func TestHandleJobEvent_LinesBelongToTheTrace(t *testing.T) {
+	t.Parallel()
+	span := messaging.Trace(map[string]string{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+	ctx := messaging.WithTrace(t.Context(), span)
+	unknown := event(1, job.StateRunning, 0)
+	unknown.Event = nil
+	unknown.ProtoReflect().SetUnknown(protowire.AppendBytes(protowire.AppendTag(nil, 99, protowire.BytesType), nil))
+	b := newBench()
+	for _, e := range []*resiliencyv1.JobEvent{
+		event(1, job.StateRunning, 0), event(1, job.StateRunning, 0), event(5, job.StateSucceeded, job.EvidenceCondition), unknown,
+	} {
+		b.lines.Reset()
+		if err := b.HandleJobEvent(ctx, e, messaging.Meta{}); err != nil {
+			t.Fatal(err)
+		}
+		line := b.lastLine(t)
+		if line["logging.googleapis.com/trace"] != "projects/p/traces/4bf92f3577b34da6a3ce929d0e0e4736" ||
+			line["logging.googleapis.com/spanId"] != "00f067aa0ba902b7" || line["job_id"] != "j-17" {
+			t.Errorf("line %v", line)
+		}
+	}
+}
+
 // An unknown cause still is a failure.
 func TestHandleJobEvent_UnknownCauseIsOther(t *testing.T) {
 	t.Parallel()

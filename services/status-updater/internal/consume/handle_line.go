@@ -42,7 +42,7 @@ func (h *Handler) handleJobLine(ctx context.Context, e entry) (string, error) {
 	o, err := jobevent.Decode(event, begin)
 	switch {
 	case errors.Is(err, jobevent.ErrUnknownEvent):
-		ids(h.Log.Warn(), &o, e.meta).Err(err).Msg("event of an unknown kind ignored")
+		ids(h.Log.Warn().Ctx(ctx), &o, e.meta).Err(err).Msg("event of an unknown kind ignored")
 		return outcomeUnknown, nil
 	case err != nil:
 		return h.unreadable(e, speaker, jobID, outcomeInvalid, err)

@@ -106,6 +106,6 @@ func (h *Handler) merge(ctx context.Context, o *job.Observation, begin time.Time
 	h.Outbox.Offer(result.Entries)
 	h.Sources.Claim(o.Source, result.Outcome.Changed())
 	h.Metrics.applied(o, &result, begin, h.Now())
-	h.tell(o, &result, meta)
+	h.tell(ctx, o, &result, meta)
 	return nil
 }

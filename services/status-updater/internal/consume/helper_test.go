@@ -19,6 +19,7 @@ import (
 	"github.com/envision/resiliency/pkg/job"
 	"github.com/envision/resiliency/pkg/jobstore"
 	"github.com/envision/resiliency/pkg/logentry"
+	"github.com/envision/resiliency/pkg/service"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
@@ -155,7 +156,8 @@ func newBench() *bench {
 	b.Handler = New(Parts{
 		Records: b.records, Breaker: b.breaker, Outbox: b.outbox, Phases: b.phases, Sources: b.sources,
 		Trust:   logentry.Trust{Namespace: "resiliency", Container: "log-witness", Cluster: "batch-1"},
-		Metrics: NewMetrics(b.reg), Now: func() time.Time { return noon }, Log: zerolog.New(zerolog.SyncWriter(b.lines)),
+		Metrics: NewMetrics(b.reg), Now: func() time.Time { return noon },
+		Log: zerolog.New(zerolog.SyncWriter(b.lines)).Hook(service.TraceHook{ProjectID: "p"}),
 	})
 	return b
 }

@@ -133,7 +133,7 @@ func (c *Cleaner) apply(ctx context.Context, o *job.Observation) (result jobstor
 	c.Outbox.Offer(result.Entries)
 	if result.Outcome.Changed() {
 		to := result.After.View()
-		c.Log.Info().Str("job_id", o.JobID).Str("event_id", job.Cut(o.EventID, 128)).Int64("revision", result.Revision).
+		c.Log.Info().Ctx(ctx).Str("job_id", o.JobID).Str("event_id", job.Cut(o.EventID, 128)).Int64("revision", result.Revision).
 			Str("outcome", result.Outcome.String()).Str("to", job.StateName(to.State)).Msg("record changed because of a dead letter")
 	}
 	return result, nil

@@ -1,6 +1,7 @@
 package cleanup_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/envision/resiliency/pkg/jobstore"
 	"github.com/envision/resiliency/pkg/messaging"
 	"github.com/envision/resiliency/pkg/resilience"
+	"github.com/envision/resiliency/pkg/service"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 	"github.com/envision/resiliency/services/dlq-handler/internal/capture/cleanup"
 	"github.com/envision/resiliency/services/dlq-handler/internal/capture/letter"
@@ -208,6 +210,21 @@ func TestCleaner_Faults(t *testing.T) {
 	got, err := newCleaner(refused, &outbox{}).Clean(t.Context(), end)
 	if err != nil || got.Action != cleanup.ActionKept || !strings.Contains(got.Text, "too large") {
 		t.Errorf("what can never be applied: %+v, %v", got, err)
+	}
+}
+
+func TestCleaner_LogsInTheTraceOfTheMessage(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	cleaner := newCleaner(&records{}, &outbox{})
+	cleaner.Log = zerolog.New(&out).Hook(service.TraceHook{ProjectID: "p"})
+	span := messaging.Trace(map[string]string{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+	end := dead(t, events, status(job.StateFailed, job.EvidenceCondition, now))
+	if _, err := cleaner.Clean(messaging.WithTrace(t.Context(), span), end); err != nil {
+		t.Fatal(err)
+	}
+	if line := out.String(); !strings.Contains(line, `"logging.googleapis.com/trace":"projects/p/traces/4bf92f3577b34da6a3ce929d0e0e4736"`) {
+		t.Errorf("line %s", line)
 	}
 }
 
