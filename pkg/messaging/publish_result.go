@@ -36,7 +36,7 @@ func (p *Publisher) conclude(ctx context.Context, topic string, data []byte, att
 	case resilience.IsPermanent(err):
 		err = fmt.Errorf("publish to %s: %w", topic, err)
 		p.metrics.published.WithLabelValues(label, publishRefused).Inc()
-		p.log.Error().
+		p.log.Error().Ctx(WithTrace(ctx, Trace(attributes))).
 			Func(func(e *zerolog.Event) { logAttributes(e, attributes) }).
 			Err(err).Str("topic", topic).Msg("message refused for good")
 		return err
@@ -91,10 +91,9 @@ func permanentf(format string, args ...any) error {
 	return resilience.Permanent(fmt.Errorf(format, args...))
 }
 
-// logAttributes adds the ids that a message carries, and puts the line into its
-// trace. They come from outside: cut, and never more than these.
+// logAttributes adds the ids that a message carries. They come from outside:
+// cut, and never more than these.
 func logAttributes(e *zerolog.Event, attributes map[string]string) {
-	e.Ctx(WithTrace(e.GetCtx(), Trace(attributes)))
 	for _, key := range []string{AttributeEventID, AttributeJobID, AttributeCorrelationID} {
 		if value := attributes[key]; value != "" {
 			e.Str(key, Cut(value, 256))

@@ -133,7 +133,7 @@ func TestPublisher_OneBadMessageDoesNotFailItsBatch(t *testing.T) {
 	p := messaging.NewPublisher(b.Client, messaging.PublisherConfig{BatchDelay: 100 * time.Millisecond}, nil, b.logger())
 	results := map[string]*messaging.Result{}
 	for _, id := range []string{"e-1", "bad", "e-2"} {
-		results[id] = p.PublishAsync(t.Context(), event(id))
+		results[id] = p.PublishAsync(traced(t), event(id))
 	}
 	for id, r := range results {
 		receive(t, r.Done(), "the outcome of "+id)
@@ -144,7 +144,8 @@ func TestPublisher_OneBadMessageDoesNotFailItsBatch(t *testing.T) {
 	if n := len(b.Server.Messages()); n != 2 {
 		t.Errorf("%d messages got through, want 2", n)
 	}
-	b.line(t, "message refused for good", `"event_id":"bad"`, `"topic":"job-events"`)
+	b.line(t, "message refused for good", `"event_id":"bad"`, `"topic":"job-events"`,
+		`"logging.googleapis.com/trace":"projects/p/traces/4bf92f3577b34da6a3ce929d0e0e4736"`)
 	if err := p.Close(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -33,7 +33,7 @@ func (s *Subscriber) receive(pulled context.Context, run *session, m *pubsub.Mes
 	msg := s.raw(m)
 	// Both this function and a handler that comes back too late may settle it.
 	var once sync.Once
-	settle := func(v verdict) { once.Do(func() { s.settle(m, msg, v) }) }
+	settle := func(v verdict) { once.Do(func() { s.settle(pulled, m, msg, v) }) }
 
 	done := make(chan struct{})
 	go func() {
@@ -152,8 +152,9 @@ func (s *Subscriber) recoverTo(err *error) {
 	}
 }
 
-// settle tells Pub/Sub, the metrics and, unless all is well, the log.
-func (s *Subscriber) settle(m *pubsub.Message, msg RawMessage, v verdict) {
+// settle tells Pub/Sub, the metrics and, unless all is well, the log, in the trace
+// that the message came with.
+func (s *Subscriber) settle(ctx context.Context, m *pubsub.Message, msg RawMessage, v verdict) {
 	s.metrics.count(v.outcome)
 	if v.outcome == OutcomeNacked {
 		m.Nack()
@@ -169,7 +170,7 @@ func (s *Subscriber) settle(m *pubsub.Message, msg RawMessage, v verdict) {
 	case OutcomeNacked:
 		level = zerolog.WarnLevel
 	}
-	s.log.WithLevel(level).
+	s.log.WithLevel(level).Ctx(WithTrace(ctx, msg.Span)).
 		Func(func(e *zerolog.Event) { logAttributes(e, msg.Attributes) }).
 		Func(func(e *zerolog.Event) { logCategory(e, v) }).
 		Str("message_id", msg.MessageID).

@@ -95,7 +95,8 @@ func (e *Engine) send(ctx context.Context, id string, by letters.Claim, reason s
 		return e.giveBack(ctx, &claimed, err)
 	}
 	e.Metrics.sent(&claimed)
-	e.Log.Info().Ctx(messaging.WithTrace(ctx, messaging.Trace(sent))).Str("letter_id", id).Str("job_id", l.JobID).Str("event_id", l.EventID).Str("topic", l.Topic).
+	e.Log.Info().Ctx(messaging.WithTrace(ctx, messaging.Trace(sent))).
+		Str("letter_id", id).Str("job_id", l.JobID).Str("event_id", l.EventID).Str("topic", l.Topic).
 		Str("source_subscription", l.Subscription).Int64("replay", claimed.Replays).Str("by", by.By).
 		Str("operation_id", by.Operation).Msg("letter replayed")
 	now, err := e.confirm(ctx, &claimed)
