@@ -55,7 +55,7 @@ const outcomeSent = "sent"
 // CountSent returns how many letters an operation has sent, by the audit log: it
 // is right whatever became of the process that sent them.
 func (s *Store) CountSent(ctx context.Context, operationID string) (int64, error) {
-	n, err := s.count(ctx, s.db.Collection(collectionAudit).
+	n, err := s.calls.Count(ctx, s.db.Collection(collectionAudit).
 		Where("operation", "==", operationID).Where("outcome", "==", outcomeSent))
 	if err != nil {
 		return 0, fmt.Errorf("count what operation %s has sent: %w", operationID, err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"cloud.google.com/go/firestore"
-	"cloud.google.com/go/firestore/apiv1/firestorepb"
 
 	"github.com/envision/resiliency/pkg/resilience"
 )
@@ -43,26 +42,11 @@ func (s *Store) Count(ctx context.Context, f Filter) (int64, error) {
 	if err != nil || !some {
 		return 0, err
 	}
-	n, err := s.count(ctx, query)
+	n, err := s.calls.Count(ctx, query)
 	if err != nil {
 		return 0, fmt.Errorf("count letters: %w", err)
 	}
 	return n, nil
-}
-
-func (s *Store) count(ctx context.Context, query firestore.Query) (int64, error) {
-	var n int64
-	err := s.calls.do(ctx, "count", func(ctx context.Context) error {
-		result, err := query.NewAggregationQuery().WithCount("n").Get(ctx)
-		if err != nil {
-			return err //nolint:wrapcheck // do marks it
-		}
-		if value, ok := result["n"].(*firestorepb.Value); ok {
-			n = value.GetIntegerValue()
-		}
-		return nil
-	})
-	return n, err
 }
 
 // query is the filter as Firestore wants it; some is false when nothing can
@@ -105,9 +89,9 @@ func (s *Store) page(ctx context.Context, query firestore.Query, field string, a
 	if after != nil {
 		query = query.StartAfter(after.At, after.ID)
 	}
-	docs, err := s.documents(ctx, query)
+	docs, err := s.calls.Documents(ctx, query)
 	if err != nil || len(docs) <= limit {
-		return docs, nil, err
+		return docs, nil, err //nolint:wrapcheck // the callers say of what
 	}
 	docs = docs[:limit]
 	last := docs[limit-1]

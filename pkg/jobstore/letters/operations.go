@@ -73,7 +73,7 @@ func (s *Store) ListOperations(ctx context.Context, after *Cursor, limit int) (O
 // nobody holds; ok is false when there is none.
 func (s *Store) TakeOperation(ctx context.Context, owner string, lease time.Duration) (o Operation, ok bool, err error) {
 	const some = 20 // that run at once; the others wait for the next look
-	docs, err := s.documents(ctx, s.db.Collection(collectionOperations).Where("state", "==", OperationRunning).Limit(some))
+	docs, err := s.calls.Documents(ctx, s.db.Collection(collectionOperations).Where("state", "==", OperationRunning).Limit(some))
 	if err != nil {
 		return Operation{}, false, fmt.Errorf("look for operations: %w", err)
 	}

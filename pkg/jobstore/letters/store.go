@@ -7,6 +7,8 @@ import (
 
 	"cloud.google.com/go/firestore"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/envision/resiliency/pkg/jobstore/internal/calls"
 )
 
 // Collections of the database.
@@ -53,13 +55,13 @@ func (c Config) withDefaults() Config {
 type Store struct {
 	cfg   Config
 	db    *firestore.Client
-	calls *calls
+	calls *calls.Calls
 }
 
 // New returns a store on a Firestore client, which stays the caller's to close.
 func New(client *firestore.Client, cfg Config, reg prometheus.Registerer) *Store {
 	cfg = cfg.withDefaults()
-	return &Store{cfg: cfg, db: client, calls: newCalls(cfg, reg)}
+	return &Store{cfg: cfg, db: client, calls: calls.New("letters", cfg.Timeout, reg)}
 }
 
 // now is the time as Firestore keeps it.
