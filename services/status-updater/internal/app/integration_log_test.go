@@ -90,11 +90,7 @@ func TestIntegration_TheLogAlone(t *testing.T) {
 	s.log(kubernetesEvent("by-log", "u-by-log", "Completed", "Job completed", 9))
 	s.wantField("jobs/by-log", "state", "SUCCEEDED")
 
-	// The end was known before its record: it comes once more and finds it.
-	s.log(kubernetesEvent("late", "u-late", "BackoffLimitExceeded", "Job has reached the specified backoff limit", 9))
-	s.publish(jobEvent("late", 1, job.StateRunning, 0))
-	s.wantField("jobs/late", "state", "FAILED")
-	s.wantField("jobs/late", "cause", "BACKOFF_LIMIT")
+	s.wantEarlyEnd()
 
 	phases := receive(s, topology.SubscriptionJobPhasesPhaseTracer, func(all []*resiliencyv1.PhaseEvent) bool { return len(all) > 0 })
 	phase.Source = resiliencyv1.Source_SOURCE_LOG_WITNESS
@@ -111,6 +107,33 @@ func TestIntegration_TheLogAlone(t *testing.T) {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 	wantLogLine(t, out, map[string]any{"outcome": "applied", "job_id": "by-log", "source": "kubernetes_event", "to": "SUCCEEDED"})
+}
+
+// wantEarlyEnd lets the end of a job be known before its record: it comes once
+// more and finds it. Once only, and the emulator does not wait long, so a record that a busy
+// machine wrote too late for it proves nothing and another job is tried.
+func (s *system) wantEarlyEnd() {
+	s.t.Helper()
+	round := 0
+	eventually(s.t, "an end that was early is applied", func(ctx context.Context) error {
+		round++
+		id := fmt.Sprintf("late-%d", round)
+		s.log(kubernetesEvent(id, "u-"+id, "BackoffLimitExceeded", "Job has reached the specified backoff limit", 9))
+		s.publish(jobEvent(id, 1, job.StateRunning, 0))
+		ctx, cancel := context.WithTimeout(ctx, patience/12)
+		defer cancel()
+		return poll(ctx, func(ctx context.Context) error {
+			state, err := s.field(ctx, "jobs/"+id, "state")
+			if err != nil {
+				return err
+			}
+			cause, err := s.field(ctx, "jobs/"+id, "cause")
+			if err == nil && (state != "FAILED" || cause != "BACKOFF_LIMIT") {
+				err = fmt.Errorf("job %s is %v for %v", id, state, cause)
+			}
+			return err
+		})
+	})
 }
 
 // deadLetter is the first one that comes.

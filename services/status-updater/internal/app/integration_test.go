@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -100,7 +101,11 @@ func (s *system) start(env map[string]string) (admin string, out *syncBuffer, st
 		})
 	}()
 	stop = sync.OnceValue(func() int { cancel(); return <-ended })
-	s.t.Cleanup(func() { stop() })
+	s.t.Cleanup(func() {
+		if stop(); s.t.Failed() {
+			s.t.Logf("what the service logged:\n%s", out)
+		}
+	})
 	return "http://" + <-address, out, stop
 }
 
@@ -109,17 +114,28 @@ func eventually(t *testing.T, what string, check func(ctx context.Context) error
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	if err := poll(ctx, check); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// poll returns nil once check does, or the last that it found before ctx ended.
+func poll(ctx context.Context, check func(ctx context.Context) error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	last := errors.New("never looked")
 	for {
 		err := check(ctx)
 		if err == nil {
-			return
+			return nil
+		}
+		if ctx.Err() == nil {
+			last = err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("%s: %v", what, err)
+			return last
 		}
 	}
 }
