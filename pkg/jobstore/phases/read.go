@@ -57,60 +57,87 @@ func (s *Store) Read(ctx context.Context, jobID string, limit int) (Story, error
 		return Story{}, resilience.Permanent(fmt.Errorf("read phases: %w", err))
 	}
 	all := s.db.Collection(jobstore.CollectionPhases(jobID))
-	docs, cut, err := s.within(ctx, all.OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit), maxRead)
+	newest, err := s.part(ctx, all.OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit), limit)
 	if err != nil {
 		return Story{}, fmt.Errorf("read phases of job %s: %w", jobID, err)
 	}
-	story := Story{Total: len(docs)}
-	if cut || len(docs) == limit {
-		more, total, err := s.rest(ctx, all, docs[len(docs)-1], max(limit/4, 1))
+	story := Story{Total: newest.documents}
+	if newest.cut || newest.documents == limit {
+		older, total, err := s.rest(ctx, all, newest.last.At, max(limit/4, 1))
 		if err != nil {
 			return Story{}, fmt.Errorf("read phases of job %s: %w", jobID, err)
 		}
-		docs, story.Total = append(docs, more...), total
+		newest.stored, newest.unreadable = append(newest.stored, older.stored...), append(newest.unreadable, older.unreadable...)
+		story.Total = total
 	}
-	slices.Reverse(docs)
-	story.decode(docs)
+	slices.Reverse(newest.stored)
+	slices.Reverse(newest.unreadable)
+	story.Stored, story.Unreadable = newest.stored, newest.unreadable
 	return story, nil
 }
 
-// rest reads what matters of the documents that are as old as last or older.
-func (s *Store) rest(ctx context.Context, all *firestore.CollectionRef, last *firestore.DocumentSnapshot, limit int) (
-	[]*firestore.DocumentSnapshot, int, error,
-) {
-	total, err := s.calls.Count(ctx, all.Query)
+// rest reads what matters of the documents that are older than oldest, and counts
+// all that there are.
+func (s *Store) rest(ctx context.Context, all *firestore.CollectionRef, oldest time.Time, limit int) (older part, total int, err error) {
+	count, err := s.calls.Count(ctx, all.Query)
 	if err != nil {
-		return nil, 0, err //nolint:wrapcheck // the caller says of which job
+		return part{}, 0, err //nolint:wrapcheck // the caller says of which job
 	}
-	oldest, err := last.DataAt(jobstore.PhaseFieldOccurredAt)
-	if err != nil {
-		return nil, 0, resilience.Permanent(fmt.Errorf("document %s: %w", last.Ref.ID, err))
-	}
-	docs, _, err := s.within(ctx, all.
+	older, err = s.part(ctx, all.
 		Where(fieldKind, "in", []Kind{KindFailed, KindCorrected, KindCaptured, KindJudged, KindDeadLettered, KindUpdate}).
 		Where(jobstore.PhaseFieldOccurredAt, "<", oldest).
-		OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit), maxRead)
-	return docs, int(total), err
+		OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit), limit)
+	return older, int(count), err
 }
 
 // maxRead is about how many bytes are read at once. Capsules are large: a job
 // may have many of them, and a page must not cost the process its memory.
 const maxRead = 24 << 20
 
-// within runs a query up to a number of bytes; cut says that it ended there. What
-// the payload says again is not read.
-func (s *Store) within(ctx context.Context, query firestore.Query, limit int) (docs []*firestore.DocumentSnapshot, cut bool, err error) {
+// part is what was read of a query, in its order.
+type part struct {
+	stored     []Stored
+	unreadable []string
+	// documents counts both; last is the place of the last of them.
+	documents int
+	last      Cursor
+	// cut says that there may be more.
+	cut bool
+}
+
+// part reads a query up to a number of documents and maxRead bytes. What the
+// payload says again is not read.
+func (s *Store) part(ctx context.Context, query firestore.Query, limit int) (p part, err error) {
 	size := 0
 	query = query.Select(fieldKind, fieldPayload, fieldWitnesses, fieldStoredAt, fieldExpireAt,
 		jobstore.PhaseFieldSource, jobstore.PhaseFieldOccurredAt)
-	docs, err = s.calls.Some(ctx, query, func(doc *firestore.DocumentSnapshot) bool {
-		payload, _ := doc.DataAt(fieldPayload) // Data would decode all of it, and once more below
-		bytes, _ := payload.([]byte)
-		size += len(bytes)
-		cut = size >= limit
-		return !cut
+	err = s.calls.Each(ctx, query, func(doc *firestore.DocumentSnapshot) bool {
+		if p.documents == limit {
+			p.cut = true
+			return false
+		}
+		fields := doc.Data()
+		p.add(doc.Ref.ID, fields)
+		payload, _ := fields[fieldPayload].([]byte)
+		size += len(payload)
+		p.cut = size >= maxRead
+		return !p.cut
 	})
-	return docs, cut, err //nolint:wrapcheck // the caller says of which job
+	return p, err //nolint:wrapcheck // the caller says of which job
+}
+
+// add decodes a document. One that cannot be read is named and does not hide the
+// others.
+func (p *part) add(id string, fields map[string]any) {
+	p.documents++
+	at, _ := fields[jobstore.PhaseFieldOccurredAt].(time.Time) // every query is ordered by it
+	p.last = Cursor{At: at, ID: id}
+	one, err := decode(id, fields)
+	if err != nil {
+		p.unreadable = append(p.unreadable, id)
+		return
+	}
+	p.stored = append(p.stored, one)
 }
 
 // Cursor is a place in the list of a job's phases: after the document of this time
@@ -142,20 +169,14 @@ func (s *Store) List(ctx context.Context, jobID string, after *Cursor, limit int
 	if after != nil {
 		query = query.StartAfter(after.At, after.ID)
 	}
-	docs, cut, err := s.within(ctx, query, maxRead)
+	found, err := s.part(ctx, query, limit)
 	if err != nil {
 		return Page{}, fmt.Errorf("list phases of job %s: %w", jobID, err)
 	}
-	var page Page
-	if cut || len(docs) > limit {
-		docs = docs[:min(len(docs), limit)]
-		last := docs[len(docs)-1]
-		at, _ := last.Data()[jobstore.PhaseFieldOccurredAt].(time.Time) // the query is ordered by it
-		page.Next = &Cursor{At: at, ID: last.Ref.ID}
+	page := Page{Stored: found.stored, Unreadable: found.unreadable}
+	if found.cut {
+		page.Next = &found.last
 	}
-	var story Story
-	story.decode(docs)
-	page.Stored, page.Unreadable = story.Stored, story.Unreadable
 	return page, nil
 }
 
@@ -176,19 +197,6 @@ func (s *Store) LastStored(ctx context.Context, jobID string) (time.Time, error)
 	}
 	at, _ := docs[0].Data()[fieldStoredAt].(time.Time)
 	return at.UTC(), nil
-}
-
-// decode adds documents to the story. One that cannot be read is named and does
-// not hide the others.
-func (s *Story) decode(docs []*firestore.DocumentSnapshot) {
-	for _, doc := range docs {
-		one, err := decode(doc.Ref.ID, doc.Data())
-		if err != nil {
-			s.Unreadable = append(s.Unreadable, doc.Ref.ID)
-			continue
-		}
-		s.Stored = append(s.Stored, one)
-	}
 }
 
 func decode(id string, fields map[string]any) (Stored, error) {

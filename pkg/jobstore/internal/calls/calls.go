@@ -89,8 +89,18 @@ func (c *Calls) Some(
 	ctx context.Context, query firestore.Query, more func(*firestore.DocumentSnapshot) bool,
 ) ([]*firestore.DocumentSnapshot, error) {
 	var out []*firestore.DocumentSnapshot
+	err := c.Each(ctx, query, func(doc *firestore.DocumentSnapshot) bool {
+		out = append(out, doc)
+		return more(doc)
+	})
+	return out, err
+}
+
+// Each runs a query and hands over its documents as they come, up to the one for
+// which more says no: what is made of them is made while the rest is on its way.
+func (c *Calls) Each(ctx context.Context, query firestore.Query, more func(*firestore.DocumentSnapshot) bool) error {
+	read := 0
 	err := c.Do(ctx, "list", func(ctx context.Context) error {
-		out = nil
 		docs := query.Documents(ctx)
 		defer docs.Stop()
 		for {
@@ -101,16 +111,16 @@ func (c *Calls) Some(
 			if err != nil {
 				return err //nolint:wrapcheck // Do marks it
 			}
-			out = append(out, snap)
+			read++
 			if !more(snap) {
 				return nil
 			}
 		}
 	})
 	if err == nil {
-		c.reads.Add(float64(max(len(out), 1))) // an empty query is billed as one
+		c.reads.Add(float64(max(read, 1))) // an empty query is billed as one
 	}
-	return out, err
+	return err
 }
 
 // Get reads documents at once; those that do not exist come as such.
