@@ -35,12 +35,12 @@ func New(store string, timeout time.Duration, reg prometheus.Registerer) *Calls 
 		timeout: timeout,
 		total: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "resiliency_store_operations_total", ConstLabels: labels,
-			Help: "Calls to Firestore by store (phases, search, ledger), operation (get, commit, list, count) and " +
+			Help: "Calls to Firestore by store (phases, search, ledger, letters), operation (get, commit, list, count) and " +
 				"result (ok, conflict, permanent, dependency, retryable).",
 		}, []string{"op", "result"}),
 		reads: factory.NewCounter(prometheus.CounterOpts{
 			Name: "resiliency_store_reads_total", ConstLabels: labels,
-			Help: "Documents that Firestore bills as read, by store (phases, search, ledger).",
+			Help: "Documents that Firestore bills as read, by store (phases, search, ledger, letters).",
 		}),
 		seconds: factory.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "resiliency_store_operation_seconds", ConstLabels: labels,
