@@ -54,6 +54,20 @@ func (q *inquest) merge() {
 	for i := range q.Cluster.Jobs {
 		q.learn(q.Cluster.Jobs[i].Claims)
 	}
+	if q.onlyDeleted() {
+		q.after, q.news = *q.Record, nil
+	}
+}
+
+// onlyDeleted reports whether all that is new is that a Kubernetes Job is being
+// deleted: that raises its generation, in which it says again what is on record.
+func (q *inquest) onlyDeleted() bool {
+	if len(q.news) == 0 || !slices.ContainsFunc(q.Cluster.Jobs, func(f FoundJob) bool { return f.Deleting }) {
+		return false
+	}
+	known := q.after
+	known.Status.Generation = q.Record.Status.Generation
+	return known.Equal(q.Record)
 }
 
 func (q *inquest) learn(claims []job.Observation) {
@@ -128,6 +142,8 @@ func (q *inquest) alive(f *FoundJob) Verdict {
 	case f.Head.Attempt < q.attempt:
 		return q.told(q.leave(ReasonOldRun,
 			fmt.Sprintf("Kubernetes Job %s of attempt %d still lives", f.name(), f.Head.Attempt), q.later()))
+	case f.Deleting && f.Stand != StandEnding:
+		return q.deleting(f)
 	case f.Wait.Load() && (f.Stand == StandWaiting || f.Stand == StandSuspended):
 		return q.delayed(f)
 	case len(q.news) > 0:
@@ -135,6 +151,16 @@ func (q *inquest) alive(f *FoundJob) Verdict {
 	default:
 		return q.stands(f)
 	}
+}
+
+// deleting has people look at a Kubernetes Job that lives and is on its way out: it
+// waits for no room any more, whatever it says, and nobody knows what holds it.
+func (q *inquest) deleting(f *FoundJob) Verdict {
+	sentence := fmt.Sprintf("Kubernetes Job %s is being deleted", f.name())
+	if len(q.news) > 0 {
+		return q.told(q.adopt(ReasonDeleting, sentence))
+	}
+	return q.told(q.leave(ReasonDeleting, sentence, q.later()))
 }
 
 // stands leaves a living Kubernetes Job alone and says how it stands.
@@ -147,8 +173,6 @@ func (q *inquest) stands(f *FoundJob) Verdict {
 			next = q.later()
 		}
 		return q.leave(ReasonEnding, fmt.Sprintf("Kubernetes Job %s is about to end: %s", f.name(), f.Message), next)
-	case f.Deleting:
-		return q.told(q.leave(ReasonDeleting, fmt.Sprintf("Kubernetes Job %s is being deleted", f.name()), q.later()))
 	case f.Stand == StandSuspended:
 		return q.leave(ReasonSuspended, fmt.Sprintf("Kubernetes Job %s has been suspended for %s", f.name(), since), q.later())
 	case f.Stand == StandWaiting:

@@ -78,6 +78,10 @@ func state(s job.State, e job.Evidence) func(*job.Observation) {
 	return func(o *job.Observation) { o.State, o.Evidence = s, e }
 }
 
+func generation(n int64) func(*job.Observation) {
+	return func(o *job.Observation) { o.Generation = n }
+}
+
 func owner(name string) func(*job.Observation) {
 	return func(o *job.Observation) { o.Owner = name }
 }
@@ -123,6 +127,8 @@ func kubeJob(stand Stand, claim job.Observation, edits ...func(*FoundJob)) Found
 	}
 	return f
 }
+
+func deleting(f *FoundJob) { f.Deleting = true }
 
 func waits(w Wait) func(*FoundJob) { return func(f *FoundJob) { f.Wait = w } }
 

@@ -50,6 +50,7 @@ func drawJob(t *rapid.T, name string) FoundJob {
 	stand := rapid.SampledFrom([]Stand{StandEnded, StandEnding, StandRunning, StandWaiting, StandSuspended}).Draw(t, name+" stand")
 	end := claim
 	state(rapid.SampledFrom([]job.State{job.StateSucceeded, job.StateFailed}).Draw(t, name+" end"), job.EvidenceCondition)(&end)
+	claim.Generation = rapid.Int64Range(0, 2).Draw(t, name+" generation")
 	f := kubeJob(stand, claim, waits(rapid.SampledFrom([]Wait{WaitNone, WaitRoom, WaitQueue, WaitImage}).Draw(t, name+" wait")))
 	switch stand {
 	case StandEnded:
@@ -59,7 +60,14 @@ func drawJob(t *rapid.T, name string) FoundJob {
 	case StandRunning, StandWaiting, StandSuspended:
 		f.Live = 1
 	}
+	f.Deleting = rapid.IntRange(0, 3).Draw(t, name+" deleting") == 0
 	return f
+}
+
+// leaving reports whether the life that the cluster shows is being deleted.
+func leaving(c *Cluster) bool {
+	f := (&inquest{Evidence: &Evidence{Cluster: *c}}).newest(func(f *FoundJob) bool { return f.Stand != StandEnded })
+	return f != nil && f.Deleting && f.Stand != StandEnding
 }
 
 func drawCluster(t *rapid.T, name string) Cluster {
@@ -127,6 +135,9 @@ func TestJudge_laws(t *testing.T) {
 		closes := v.Action == ActionResume || v.FromSilence()
 		if closes && (alive(&w.list) || !slices.Contains(w.asked, NeedClusterLive) || alive(&w.live)) {
 			t.Errorf("%s (%s) although the job lives, or nobody looked", v.Action, v.Reason)
+		}
+		if leaving(&w.list) && (v.Reason == ReasonNews || v.Action == ActionDelay) {
+			t.Errorf("%s (%s) although its Kubernetes Job is being deleted", v.Action, v.Reason)
 		}
 		deaf := e.Pipeline.PubSub != ""
 		if deaf && v.Action == ActionResume {

@@ -81,7 +81,8 @@ const (
 	ReasonSuspended Reason = "SUSPENDED"
 	// ReasonEnding: its end is decided and has time left.
 	ReasonEnding Reason = "ENDING"
-	// ReasonDeleting: it is being deleted.
+	// ReasonDeleting: it is being deleted. Also of ActionAdopt, when it says what the
+	// record did not know.
 	ReasonDeleting Reason = "DELETING"
 	// ReasonOldRun: an earlier run of it still lives.
 	ReasonOldRun Reason = "OLD_RUN"

@@ -205,8 +205,56 @@ var clusterRows = []row{
 	},
 	{
 		name: "is_being_deleted", record: running(),
-		world:  with(cluster(shown(kubeJob(StandRunning, said(ago(2*time.Hour), inCluster("u-1", ago(3*time.Hour)), writes), func(f *FoundJob) { f.Deleting = true })))),
+		world:  with(cluster(shown(kubeJob(StandRunning, said(ago(2*time.Hour), inCluster("u-1", ago(3*time.Hour)), writes), deleting)))),
 		action: ActionLeave, reason: ReasonDeleting, told: true,
+	},
+	{
+		name: "is_being_deleted_in_the_foreground", record: running(generation(1)),
+		world:  with(cluster(shown(kubeJob(StandRunning, said(ago(2*time.Hour), inCluster("u-1", ago(3*time.Hour)), writes, generation(2)), deleting)))),
+		action: ActionLeave, reason: ReasonDeleting, told: true, after: now().Add(2 * time.Hour),
+	},
+	{
+		name: "suspended_and_being_deleted", record: running(state(job.StateSuspended, 0), generation(2)),
+		world: with(cluster(shown(kubeJob(StandSuspended,
+			said(ago(2*time.Hour), inCluster("u-1", ago(3*time.Hour)), writes, state(job.StateSuspended, 0), generation(3)), waits(WaitQueue), deleting)))),
+		action: ActionLeave, reason: ReasonDeleting, told: true,
+	},
+	{
+		name: "waits_for_room_and_is_being_deleted", record: running(state(job.StatePending, 0)),
+		world: with(cluster(shown(kubeJob(StandWaiting,
+			said(ago(2*time.Hour), inCluster("u-1", ago(3*time.Hour)), writes, state(job.StatePending, 0)), waits(WaitRoom), deleting)))),
+		action: ActionLeave, reason: ReasonDeleting, told: true,
+	},
+	{
+		name: "is_being_deleted_and_the_record_knew_nothing_of_it", record: backend(),
+		world:  with(cluster(shown(kubeJob(StandRunning, said(ago(time.Hour), inCluster("u-1", ago(time.Hour)), generation(2)), deleting)))),
+		action: ActionAdopt, reason: ReasonDeleting, state: job.StateRunning, told: true,
+	},
+	{
+		name: "is_being_deleted_and_has_gone_on", record: running(state(job.StatePending, 0), generation(1)),
+		world:  with(cluster(shown(kubeJob(StandRunning, said(ago(time.Hour), inCluster("u-1", ago(3*time.Hour)), writes, generation(2)), deleting)))),
+		action: ActionAdopt, reason: ReasonDeleting, state: job.StateRunning, told: true,
+	},
+	{
+		name: "complete_and_being_deleted", record: running(generation(1)),
+		world: with(cluster(shown(kubeJob(StandEnded,
+			said(ago(time.Hour), inCluster("u-1", ago(3*time.Hour)), state(job.StateSucceeded, job.EvidenceCondition)), deleting)))),
+		action: ActionAdopt, reason: ReasonEnded, state: job.StateSucceeded, evidence: job.EvidenceCondition,
+	},
+	{
+		name: "its_end_is_decided_and_it_is_being_deleted", record: running(generation(1)),
+		world: with(cluster(shown(func() FoundJob {
+			f := ending(ago(9*time.Minute), said(ago(20*time.Minute), inCluster("u-1", ago(3*time.Hour)), state(job.StateFailed, job.EvidenceCondition)), 0)
+			deleting(&f)
+			generation(2)(&f.Claims[0])
+			return f
+		}()))),
+		action: ActionLeave, reason: ReasonEnding, after: now().Add(time.Minute),
+	},
+	{
+		name: "gone_on_without_deletion_is_news", record: running(generation(1)),
+		world:  with(cluster(shown(kubeJob(StandRunning, said(ago(2*time.Hour), inCluster("u-1", ago(3*time.Hour)), writes, generation(2)))))),
+		action: ActionAdopt, reason: ReasonNews, state: job.StateRunning,
 	},
 	{
 		name: "an_earlier_run_lives", record: backend(attempt(2)),
