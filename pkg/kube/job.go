@@ -58,11 +58,11 @@ func ReadJob(o *batchv1.Job) *Job {
 	j := &Job{
 		ObjectMeta:    slimMeta(&o.ObjectMeta),
 		JobID:         o.Labels[LabelJobID],
-		Attempt:       o.Annotations[AnnotationAttempt],
+		Attempt:       once(o.Annotations[AnnotationAttempt]),
 		CorrelationID: o.Annotations[AnnotationCorrelationID],
-		Owner:         o.Annotations[AnnotationOwner],
+		Owner:         once(o.Annotations[AnnotationOwner]),
 		OutputURI:     o.Annotations[AnnotationOutputURI],
-		StageFinal:    o.Annotations[AnnotationStageFinal],
+		StageFinal:    once(o.Annotations[AnnotationStageFinal]),
 		TraceParent:   o.Annotations[AnnotationTraceParent],
 		Suspend:       o.Spec.Suspend != nil && *o.Spec.Suspend,
 		PodReady:      s.Ready != nil && *s.Ready > 0,
@@ -80,8 +80,8 @@ func ReadJob(o *batchv1.Job) *Job {
 	for i := range s.Conditions {
 		c := &s.Conditions[i]
 		j.Conditions[i] = Condition{
-			Type: c.Type, True: c.Status == corev1.ConditionTrue,
-			Reason: text(c.Reason, maxName), Message: text(c.Message, maxMessage), At: c.LastTransitionTime.Time,
+			Type: once(c.Type), True: c.Status == corev1.ConditionTrue,
+			Reason: once(text(c.Reason, maxName)), Message: once(text(c.Message, maxMessage)), At: c.LastTransitionTime.Time,
 		}
 	}
 	return j
@@ -90,7 +90,7 @@ func ReadJob(o *batchv1.Job) *Job {
 // slimMeta keeps the metadata that identifies an object and dates it.
 func slimMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Name: m.Name, Namespace: m.Namespace, UID: m.UID,
+		Name: m.Name, Namespace: once(m.Namespace), UID: m.UID,
 		ResourceVersion: m.ResourceVersion, Generation: m.Generation,
 		CreationTimestamp:          m.CreationTimestamp,
 		DeletionTimestamp:          m.DeletionTimestamp,

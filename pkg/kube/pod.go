@@ -50,7 +50,7 @@ type PodCause struct {
 func ReadPod(o *corev1.Pod) *Pod {
 	p := &Pod{
 		ObjectMeta: slimMeta(&o.ObjectMeta),
-		Node:       o.Spec.NodeName, Phase: o.Status.Phase,
+		Node:       once(o.Spec.NodeName), Phase: once(o.Status.Phase),
 		StartedAt: timeOf(o.Status.StartTime),
 		Index:     text(o.Annotations[batchv1.JobCompletionIndexAnnotation], maxName),
 	}

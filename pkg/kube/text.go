@@ -3,6 +3,7 @@ package kube
 import (
 	"strings"
 	"unicode/utf8"
+	"unique"
 
 	"github.com/envision/resiliency/pkg/job"
 )
@@ -33,3 +34,7 @@ func name(s string) bool {
 	}
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
+
+// once is the same string in the memory of all who hold it: the objects of a cluster
+// say a few words tens of thousands of times.
+func once[S ~string](s S) S { return unique.Make(s).Value() }

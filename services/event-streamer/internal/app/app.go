@@ -78,9 +78,9 @@ func Run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
 	return p.serve(ctx)
 }
 
-// gcPercent trades CPU, and only while lists are read, for a third less memory:
+// gcPercent trades CPU, and only while lists are read, for two fifths less memory:
 // nearly all that a watch decodes is thrown away at once.
-const gcPercent = 50
+const gcPercent = 30
 
 // limitGarbage sets gcPercent unless the operator has set GOGC.
 func limitGarbage() {

@@ -144,23 +144,33 @@ func (f *feed[T]) Replace(list []any, resourceVersion string) error {
 	defer f.mu.Unlock()
 	whole := fact.Mark{Stream: f.stream, From: version, To: version}
 	f.push(change[T]{kind: listing, mark: whole})
-	there := make(map[string]struct{}, len(list))
+	known := len(f.objects) > 0 // else nothing can be missing
+	there := map[string]struct{}{}
 	for i := range list {
 		if t, ok := f.read(list[i]); ok {
-			there[key(t)] = struct{}{}
+			if known {
+				there[key(t)] = struct{}{}
+			}
 			f.present(t, false)
 		}
 		list[i] = nil // the list may be all that holds an object in full
 	}
-	for k, before := range f.objects {
-		if _, ok := there[k]; !ok {
-			f.remove(before)
-			f.push(change[T]{kind: missing, before: before, mark: fact.Mark{Stream: f.stream, From: f.last + 1, To: max(version, f.last+1)}})
-		}
+	if known {
+		f.missing(there, fact.Mark{Stream: f.stream, From: f.last + 1, To: max(version, f.last+1)})
 	}
 	f.push(change[T]{kind: listed, mark: whole})
 	f.last = version
 	return nil
+}
+
+// missing drops what is not in a list; the lock is held.
+func (f *feed[T]) missing(there map[string]struct{}, mark fact.Mark) {
+	for k, before := range f.objects {
+		if _, ok := there[k]; !ok {
+			f.remove(before)
+			f.push(change[T]{kind: missing, before: before, mark: mark})
+		}
+	}
 }
 
 // Resync implements cache.ReflectorStore; facts do not age.
