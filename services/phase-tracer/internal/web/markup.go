@@ -91,18 +91,16 @@ func progress(p *timeline.Progress) string {
 }
 
 // bars is the picture of a row.
-func bars(r *chart.Row) template.HTML {
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="bars" width="100%%" height="%d" aria-hidden="true" focusable="false">`, r.Height())
+func bars(b *strings.Builder, r *chart.Row) {
+	b.WriteString(`<svg class="bars" width="100%" height="` + strconv.Itoa(r.Height()) + `" aria-hidden="true" focusable="false">`)
 	for i := range r.Bars {
 		if bar := &r.Bars[i]; bar.Moment {
-			moment(&b, bar)
+			moment(b, bar)
 		} else {
-			length(&b, bar)
+			length(b, bar)
 		}
 	}
 	b.WriteString(`</svg>`)
-	return template.HTML(b.String()) //nolint:gosec // titles and states are escaped, the rest are numbers
 }
 
 func moment(b *strings.Builder, bar *chart.Bar) {
@@ -113,15 +111,16 @@ func moment(b *strings.Builder, bar *chart.Bar) {
 	case timeline.StateWarning:
 		shape = `<path d="M0-1 6 10H-6Z"/>`
 	}
-	fmt.Fprintf(b, `<svg x="%s" y="%d" overflow="visible" class="moment %s"><title>%s</title>%s</svg>`,
-		bar.X, bar.Y, escape(string(bar.State)), escape(bar.Title), shape)
+	b.WriteString(`<svg x="` + bar.X + `" y="` + strconv.Itoa(bar.Y) + `" overflow="visible" class="moment ` + escape(string(bar.State)) +
+		`"><title>` + escape(bar.Title) + `</title>` + shape + `</svg>`)
 }
 
 func length(b *strings.Builder, bar *chart.Bar) {
-	rect := fmt.Sprintf(`x="%s" y="%d" width="%s" height="11" rx="2"/>`, bar.X, bar.Y, bar.Width)
-	fmt.Fprintf(b, `<g class="bar %s"><title>%s</title><rect %s`, escape(string(bar.State)), escape(bar.Title), rect)
+	y := strconv.Itoa(bar.Y)
+	rect := `x="` + bar.X + `" y="` + y + `" width="` + bar.Width + `" height="11" rx="2"/>`
+	b.WriteString(`<g class="bar ` + escape(string(bar.State)) + `"><title>` + escape(bar.Title) + `</title><rect ` + rect)
 	at := func(shape string) {
-		fmt.Fprintf(b, `<svg x="%s" y="%d" overflow="visible"><path class="sign" d="%s"/></svg>`, bar.End, bar.Y, shape)
+		b.WriteString(`<svg x="` + bar.End + `" y="` + y + `" overflow="visible"><path class="sign" d="` + shape + `"/></svg>`)
 	}
 	switch bar.State { //nolint:exhaustive // all others are plain
 	case timeline.StateFailed:
@@ -160,53 +159,4 @@ func took(d *time.Duration) string {
 		return "–"
 	}
 	return shared.Duration(*d)
-}
-
-// Cells are a phase's row in the table up to the cell of what it said.
-func (v *phaseView) Cells() template.HTML {
-	var b strings.Builder
-	b.Grow(1 << 10)
-	number := strconv.Itoa(v.Number)
-	b.WriteString(`<tr id="phase-` + number + `" tabindex="-1" data-phase="` + escape(v.Name) + `" data-state="` + escape(string(v.State)) +
-		`"><td data-label="No." class="number">` + number + "</td>\n" + `<td data-label="Stage">`)
-	if v.Stage == "" {
-		b.WriteString(quiet("none"))
-	} else {
-		b.WriteString(string(shared.User(v.Stage)))
-	}
-	if v.Attempt > 1 {
-		fmt.Fprintf(&b, ` <span class="quiet short">attempt %d</span>`, v.Attempt)
-	}
-	b.WriteString("</td>\n" + `<td data-label="Phase" class="name">` + string(shared.User(v.Name)))
-	if v.Numbered() {
-		fmt.Fprintf(&b, ` <span class="quiet short">no. %d</span>`, v.Sequence)
-	}
-	b.WriteString(`</td><td data-label="State">` + string(v.Badge) + "</td>\n" + `<td data-label="Start">` + string(v.Start) +
-		`</td><td data-label="End">`)
-	if v.Moment {
-		b.WriteString(quiet("a moment"))
-	} else {
-		b.WriteString(string(v.End))
-	}
-	b.WriteString(`</td><td data-label="Took" class="number">` + escape(v.Took) + "</td>\n")
-	return template.HTML(b.String()) //nolint:gosec // every text passed escape or User
-}
-
-// Rest is what stands in the cell of what a phase said behind message and cause.
-func (v *phaseView) Rest() template.HTML {
-	var b strings.Builder
-	if v.Reached != "" {
-		b.WriteString(" " + quiet(string(v.Reached)))
-	}
-	if v.Marked != "" {
-		b.WriteString(` <span class="state warn">` + escape(v.Marked) + "</span>")
-	}
-	if len(v.Details) > 0 {
-		b.WriteString("<details><summary>Details</summary><ul>")
-		for _, d := range v.Details {
-			b.WriteString("<li><code>" + escape(d.Name) + "</code>: " + string(shared.User(d.Value)) + "</li>")
-		}
-		b.WriteString("</ul></details>")
-	}
-	return template.HTML(b.String()) //nolint:gosec // every text passed escape or User
 }

@@ -105,31 +105,15 @@ func markWords(m timeline.Mark) string {
 type laneView struct {
 	*chart.Lane
 
-	Badge        template.HTML
-	Rows, Folded []rowView
-}
-
-type rowView struct {
-	Number            int
-	State             timeline.State
-	Stop              bool
-	Name, Words, Bars template.HTML
+	Badge              template.HTML
+	Drawn, DrawnFolded template.HTML
 }
 
 func lanes(c *chart.Chart) []laneView {
 	out := make([]laneView, len(c.Lanes))
 	for i := range c.Lanes {
 		l := &c.Lanes[i]
-		out[i] = laneView{Lane: l, Badge: badge(l.State), Rows: rows(l.Rows), Folded: rows(l.Folded)}
-	}
-	return out
-}
-
-func rows(list []chart.Row) []rowView {
-	out := make([]rowView, len(list))
-	for i := range list {
-		r := &list[i]
-		out[i] = rowView{Number: r.Number, State: r.State, Stop: r.Stop, Name: shared.User(r.Name), Words: words(r), Bars: bars(r)}
+		out[i] = laneView{Lane: l, Badge: badge(l.State), Drawn: drawn(l.Rows), DrawnFolded: drawn(l.Folded)}
 	}
 	return out
 }
