@@ -27,8 +27,9 @@ type Stored struct {
 	Update *resiliencyv1.JobUpdate
 	// Witnesses are who told of it, by source.
 	Witnesses []Witness
-	StoredAt  time.Time
-	ExpireAt  time.Time
+	// StoredAt and ExpireAt are read by List alone.
+	StoredAt time.Time
+	ExpireAt time.Time
 }
 
 // Witness is one source of a fact.
@@ -57,7 +58,7 @@ func (s *Store) Read(ctx context.Context, jobID string, limit int) (Story, error
 		return Story{}, resilience.Permanent(fmt.Errorf("read phases: %w", err))
 	}
 	all := s.db.Collection(jobstore.CollectionPhases(jobID))
-	newest, err := s.part(ctx, all.OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit), limit)
+	newest, err := s.part(ctx, all.OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit).Select(needed()...), limit)
 	if err != nil {
 		return Story{}, fmt.Errorf("read phases of job %s: %w", jobID, err)
 	}
@@ -86,7 +87,7 @@ func (s *Store) rest(ctx context.Context, all *firestore.CollectionRef, oldest t
 	older, err = s.part(ctx, all.
 		Where(fieldKind, "in", []Kind{KindFailed, KindCorrected, KindCaptured, KindJudged, KindDeadLettered, KindUpdate}).
 		Where(jobstore.PhaseFieldOccurredAt, "<", oldest).
-		OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit), limit)
+		OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit).Select(needed()...), limit)
 	return older, int(count), err
 }
 
@@ -105,12 +106,15 @@ type part struct {
 	cut bool
 }
 
-// part reads a query up to a number of documents and maxRead bytes. What the
-// payload says again is not read.
+// needed are the fields that a Stored is made of: what the payload says again is
+// not read.
+func needed(more ...string) []string {
+	return append(more, fieldKind, fieldPayload, fieldWitnesses, jobstore.PhaseFieldSource, jobstore.PhaseFieldOccurredAt)
+}
+
+// part reads a query up to a number of documents and maxRead bytes.
 func (s *Store) part(ctx context.Context, query firestore.Query, limit int) (p part, err error) {
 	size := 0
-	query = query.Select(fieldKind, fieldPayload, fieldWitnesses, fieldStoredAt, fieldExpireAt,
-		jobstore.PhaseFieldSource, jobstore.PhaseFieldOccurredAt)
 	err = s.calls.Each(ctx, query, func(doc *firestore.DocumentSnapshot) bool {
 		if p.documents == limit {
 			p.cut = true
@@ -165,7 +169,8 @@ func (s *Store) List(ctx context.Context, jobID string, after *Cursor, limit int
 		return Page{}, resilience.Permanent(fmt.Errorf("list phases: a page has 1 to %d, not %d", MaxPage, limit))
 	}
 	query := s.db.Collection(jobstore.CollectionPhases(jobID)).
-		OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Asc).OrderBy(firestore.DocumentID, firestore.Asc).Limit(limit + 1)
+		OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Asc).OrderBy(firestore.DocumentID, firestore.Asc).Limit(limit + 1).
+		Select(needed(fieldStoredAt, fieldExpireAt)...)
 	if after != nil {
 		query = query.StartAfter(after.At, after.ID)
 	}
