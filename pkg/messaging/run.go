@@ -80,7 +80,7 @@ func (s *Subscriber) enforceBudget(ctx context.Context, run *session, stop conte
 // pull is one Receive. At shutdown the client waits without limit for its
 // callbacks, which we end ourselves, and for Pub/Sub to take the last acks; and
 // while Pub/Sub is away it does not even stop. So without work in hand it gets
-// some seconds and is then left behind: the process is about to end.
+// flushGrace and is then left behind: the process is about to end.
 func (s *Subscriber) pull(ctx context.Context, run *session) error {
 	sub := s.client.Subscriber(s.cfg.Subscription)
 	sub.ReceiveSettings = pubsub.ReceiveSettings{
@@ -106,8 +106,7 @@ func (s *Subscriber) awaitFlush(run *session, ended <-chan error) error {
 	const tick = 50 * time.Millisecond
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	grace := max(flushGrace, s.cfg.ShutdownBudget/2)
-	for idle := time.Duration(0); idle < grace; {
+	for idle := time.Duration(0); idle < flushGrace; {
 		select {
 		case <-ended: // an error of the stream is no news any more
 			return nil
@@ -118,7 +117,7 @@ func (s *Subscriber) awaitFlush(run *session, ended <-chan error) error {
 		}
 	}
 	return resilience.Dependency(dependency, fmt.Errorf("stop receiving from %s: Pub/Sub did not take the last acks within %s",
-		s.cfg.Subscription, grace))
+		s.cfg.Subscription, flushGrace))
 }
 
 // sleep waits for d; false when ctx ended first.

@@ -26,7 +26,7 @@ const (
 	leaseTotal = 24 * time.Hour
 	// lateGrace is what a handler gets to return after the budget is over.
 	lateGrace = time.Second
-	// flushGrace is the least that Pub/Sub gets to take the last acks and nacks.
+	// flushGrace is what Pub/Sub gets to take the last acks and nacks.
 	flushGrace = 3 * time.Second
 )
 
@@ -55,8 +55,7 @@ type Config struct {
 	// HandleTimeout bounds one call of the handler; 60 s by default.
 	HandleTimeout time.Duration
 	// ShutdownBudget is what work in hand gets to finish once Run's context
-	// ends; then it is cut off and nacked. 15 s by default. Once nothing is in hand
-	// Pub/Sub gets half of it, and no less than 3 s, to take the last acks.
+	// ends; then it is cut off and nacked. 15 s by default.
 	ShutdownBudget time.Duration
 	// RetryDelay is the wait after Pub/Sub refused the pull; OutageRetryDelay
 	// by default.
