@@ -140,18 +140,19 @@ func TestClient_KeepsWhatItIsGiven(t *testing.T) {
 func TestClient_ErrorsHaveCategories(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
-		name   string
-		answer int
-		want   resilience.Category
+		name    string
+		answer  int
+		timeout time.Duration // short where the client would try again for long
+		want    resilience.Category
 	}{
-		{"bad_request", http.StatusBadRequest, resilience.CategoryPermanent},
-		{"forbidden", http.StatusForbidden, resilience.CategoryDependency},
-		{"unavailable", http.StatusServiceUnavailable, resilience.CategoryDependency},
+		{"bad_request", http.StatusBadRequest, 0, resilience.CategoryPermanent},
+		{"forbidden", http.StatusForbidden, 0, resilience.CategoryDependency},
+		{"unavailable", http.StatusServiceUnavailable, 300 * time.Millisecond, resilience.CategoryDependency},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			b := client(t, &server{answer: c.answer}, 300*time.Millisecond)
+			b := client(t, &server{answer: c.answer}, c.timeout)
 			_, getErr := b.Get(t.Context(), "there", "x", 10)
 			_, attrsErr := b.Attrs(t.Context(), "there", "x")
 			for _, err := range []error{b.Put(t.Context(), "there", "x", []byte("y")), getErr, attrsErr} {
