@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,6 +54,10 @@ type Notifier struct {
 	collect  *collector
 	send     *sender
 	wake     chan struct{}
+
+	mu sync.Mutex
+	// posted are the digests that this process has posted, each once.
+	posted []string
 }
 
 // Fixed numbers.
@@ -133,6 +139,11 @@ func (n *Notifier) Post(ctx context.Context, d *Digest) error {
 	if err != nil {
 		return fmt.Errorf("post digest %q: %w", d.Key, err)
 	}
+	n.mu.Lock()
+	if !slices.Contains(n.posted, id) {
+		n.posted = append(n.posted, id)
+	}
+	n.mu.Unlock()
 	n.log.Info().Str("notice_id", id).Str("key", d.Key).Msg("digest is on record")
 	n.nudge()
 	return nil
