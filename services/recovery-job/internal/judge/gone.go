@@ -86,6 +86,10 @@ func (q *inquest) succeeded(reason Reason, sentence string) Verdict {
 // absence judges a run whose Kubernetes Job is gone without success.
 func (q *inquest) absence() Verdict {
 	reason, sentence := q.remains()
+	heard, v, decided := q.phase()
+	if decided {
+		return v
+	}
 	if !q.Cluster.Live {
 		return q.ask(NeedClusterLive)
 	}
@@ -94,11 +98,11 @@ func (q *inquest) absence() Verdict {
 	}
 	switch q.rule.Do {
 	case rules.DoInvestigate:
-		if !q.beyondLimit(q.quiet) {
+		if !q.beyondLimit(heard) {
 			return q.told(q.leave(ReasonInvestigate, sentence+"; its rule leaves it to people", q.later()))
 		}
 	case rules.DoResume:
-		v, decided := q.again(q.quiet)
+		v, decided := q.again(heard)
 		if decided {
 			return v
 		}
@@ -139,8 +143,8 @@ func (q *inquest) silence() Verdict {
 	if r := q.Resumes; r.Attempt == q.attempt && q.Now.Before(r.OpenUntil) {
 		return q.leave(ReasonResuming, "it was asked to run again", r.OpenUntil)
 	}
-	heard, v := q.phase()
-	if heard.IsZero() {
+	heard, v, decided := q.phase()
+	if decided {
 		return v
 	}
 	if !q.Cluster.Live {
@@ -152,23 +156,25 @@ func (q *inquest) silence() Verdict {
 	return q.silent(heard)
 }
 
-// phase returns when the last was heard of the job, its newest phase included,
-// or the verdict that this leads to.
-func (q *inquest) phase() (time.Time, Verdict) {
+// phase returns when the last was heard of the job, its newest phase included, or
+// the verdict that this leads to. The first is zero when nothing is dated. Only a
+// phase newer than all else puts a verdict off: a Kubernetes Job that was seen to
+// be gone after it need not have been silent.
+func (q *inquest) phase() (heard time.Time, v Verdict, decided bool) {
 	p := &q.Phase
 	switch {
 	case p.Probe == NotAsked:
-		return time.Time{}, q.ask(NeedPhase)
+		return heard, q.ask(NeedPhase), true
 	case p.Probe == Failed:
-		return time.Time{}, q.cannot(ReasonPhasesUnavailable, "its newest phase cannot be read: "+p.Fault.Err)
+		return heard, q.cannot(ReasonPhasesUnavailable, "its newest phase cannot be read: "+p.Fault.Err), true
 	case p.At.After(q.Now.Add(maxAhead)):
-		return time.Time{}, q.cannot(ReasonTimesFuture, "its newest phase is dated "+stamp(p.At))
+		return heard, q.cannot(ReasonTimesFuture, "its newest phase is dated "+stamp(p.At)), true
+	case !p.At.After(q.quiet):
+		return q.quiet, v, false
 	case q.Now.Sub(p.At) < q.rule.SilentFor:
-		return time.Time{}, q.leave(ReasonNewerPhase, fmt.Sprintf("its phase %q is of %s", p.Name, stamp(p.At)), p.At.Add(q.rule.SilentFor))
-	case p.At.After(q.quiet):
-		return p.At, Verdict{}
+		return heard, q.leave(ReasonNewerPhase, fmt.Sprintf("its phase %q is of %s", p.Name, stamp(p.At)), p.At.Add(q.rule.SilentFor)), true
 	default:
-		return q.quiet, Verdict{}
+		return p.At, v, false
 	}
 }
 
@@ -246,7 +252,7 @@ func (q *inquest) again(heard time.Time) (Verdict, bool) {
 		return Verdict{Reason: ReasonAttemptsSpent, Sentence: fmt.Sprintf("it had %d attempts", q.attempt)}, false
 	}
 	v := q.verdict(ActionResume, ReasonResume, fmt.Sprintf("nothing was heard of it for %s: it is resumed, %d of %d",
-		short(q.Now.Sub(heard)), r.Asked+1, q.rule.Resume.Times))
+		q.span(heard), r.Asked+1, q.rule.Resume.Times))
 	v.Resume = &Resume{
 		Stage: q.view.Stage, Ordinal: q.view.Ordinal, ExpectedAttempt: q.attempt, NewAttempt: q.attempt + 1,
 		Before: r.Asked, NotAfter: q.Now.Add(q.rule.Resume.NotAfter),

@@ -155,10 +155,18 @@ func (q *inquest) gone() bool {
 	return s.Ordinal < k.Ordinal || s.Ordinal == k.Ordinal && !s.StageDone
 }
 
-// found reports whether the cluster shows a Kubernetes Job of this run.
+// found reports whether the cluster shows a Kubernetes Job of this run. An attempt
+// may have had several: one before that on record is not it, and may be kept long
+// after that one is gone.
 func (q *inquest) found() bool {
+	k := &q.Record.Kubernetes
+	last := FoundJob{Head: job.Observation{Attempt: k.Attempt, Kubernetes: k.Kubernetes}}
 	for i := range q.Cluster.Jobs {
-		if q.Cluster.Jobs[i].Head.Attempt >= q.attempt {
+		f := &q.Cluster.Jobs[i]
+		if f.Head.Attempt < q.attempt {
+			continue
+		}
+		if !q.reached() || f.Head.Kubernetes.UID == k.UID || f.follows(&last) {
 			return true
 		}
 	}

@@ -102,7 +102,7 @@ func TestJudge_asksInOrder(t *testing.T) {
 		{"not_due", record(said(now())), nothing(), nil},
 		{"runs", running(), with(cluster(shown(kubeJob(StandRunning, said(ago(2*time.Hour), inCluster("u-1", ago(3*time.Hour))))))), []Need{NeedCluster}},
 		{"marker", running(), with(left(OutputMarked)), []Need{NeedCluster, NeedOutput}},
-		{"gone", running(), nothing(), []Need{NeedCluster, NeedOutput, NeedClusterLive}},
+		{"gone", running(), nothing(), []Need{NeedCluster, NeedOutput, NeedPhase, NeedClusterLive}},
 		{"silent", backend(writes), nothing(), []Need{NeedCluster, NeedOutput, NeedPhase, NeedClusterLive}},
 	}
 	for _, c := range cases {

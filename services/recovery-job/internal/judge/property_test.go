@@ -105,6 +105,9 @@ func (w *world) failed() bool {
 		slices.Contains(w.asked, NeedPhase) && w.phase.Probe == Failed
 }
 
+// lastHeard is when the record was last heard of.
+func lastHeard(e *Evidence) time.Time { return (&inquest{Evidence: e}).lastHeard() }
+
 // alive reports whether the cluster shows a sign of life.
 func alive(c *Cluster) bool {
 	return len(c.Pods) > 0 || slices.ContainsFunc(c.Jobs, func(f FoundJob) bool { return f.Stand != StandEnded })
@@ -135,6 +138,9 @@ func TestJudge_laws(t *testing.T) {
 		closes := v.Action == ActionResume || v.FromSilence()
 		if closes && (alive(&w.list) || !slices.Contains(w.asked, NeedClusterLive) || alive(&w.live)) {
 			t.Errorf("%s (%s) although the job lives, or nobody looked", v.Action, v.Reason)
+		}
+		if newer := w.phase.At.After(e.Now.Add(-time.Hour)) && w.phase.At.After(lastHeard(e)); closes && (newer || !slices.Contains(w.asked, NeedPhase)) {
+			t.Errorf("%s (%s) although a phase is newer, or nobody asked for one", v.Action, v.Reason)
 		}
 		if leaving(&w.list) && (v.Reason == ReasonNews || v.Action == ActionDelay) {
 			t.Errorf("%s (%s) although its Kubernetes Job is being deleted", v.Action, v.Reason)

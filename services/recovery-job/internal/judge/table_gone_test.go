@@ -63,6 +63,36 @@ var goneRows = []row{
 		action: ActionFail, reason: ReasonSilent, state: job.StateFailed, evidence: job.EvidenceAssumed,
 	},
 	{
+		name: "gone_behind_an_older_one_that_is_kept", record: running(), world: with(keptOlder(StandEnded), left(OutputMarked)),
+		action: ActionSucceed, reason: ReasonMarker, state: job.StateSucceeded, evidence: job.EvidenceOutput,
+	},
+	{
+		name: "gone_without_output_behind_an_older_one_that_is_kept", record: running(), world: with(keptOlder(StandEnded)),
+		action: ActionFail, reason: ReasonGone, state: job.StateFailed, evidence: job.EvidenceAbsence,
+	},
+	{name: "gone_behind_an_older_one_that_lives", record: running(), world: with(keptOlder(StandRunning), left(OutputMarked)), action: ActionAdopt, reason: ReasonNews, state: job.StateRunning},
+	{
+		name: "gone_but_not_silent_by_its_phases", record: running(), world: with(func(w *world) { w.phase.At = ago(30 * time.Minute) }),
+		action: ActionLeave, reason: ReasonNewerPhase, after: now().Add(30 * time.Minute),
+	},
+	{
+		name: "gone_with_an_old_phase", record: running(), world: with(func(w *world) { w.phase.At = ago(90 * time.Minute) }),
+		action: ActionFail, reason: ReasonGone, state: job.StateFailed, evidence: job.EvidenceAbsence,
+	},
+	{
+		name: "gone_and_its_phases_cannot_be_read", record: running(), world: with(func(w *world) { w.phase = Phase{Probe: Failed, Fault: broken(FaultUnavailable)} }),
+		action: ActionCannotJudge, reason: ReasonPhasesUnavailable, told: true,
+	},
+	{
+		name: "its_rule_would_resume_but_for_a_phase", record: goneOf("again"), world: with(func(w *world) { w.phase.At = ago(30 * time.Minute) }),
+		action: ActionLeave, reason: ReasonNewerPhase,
+	},
+	{
+		name: "people_have_their_time_from_its_last_phase_on", world: with(func(w *world) { w.phase.At = ago(5 * time.Hour) }),
+		record: record(said(ago(7*time.Hour), inCluster("u-1", ago(8*time.Hour)), owner("look"), func(o *job.Observation) { o.Stage = "training" })),
+		action: ActionLeave, reason: ReasonInvestigate, told: true,
+	},
+	{
 		name: "a_later_stage_has_it", record: record(said(ago(3*time.Hour), inCluster("u-1", ago(4*time.Hour)), goesOn, stageDone),
 			said(ago(2*time.Hour), func(o *job.Observation) { o.Stage, o.Ordinal = "closing", 40 })),
 		action: ActionFail, reason: ReasonSilent, state: job.StateFailed, evidence: job.EvidenceAssumed,
@@ -71,6 +101,16 @@ var goneRows = []row{
 
 func goneOf(name string) *job.Record {
 	return record(said(ago(2*time.Hour), inCluster("u-1", ago(3*time.Hour)), owner(name), func(o *job.Observation) { o.Stage = "training" }))
+}
+
+// keptOlder is the Kubernetes Job that the same attempt had before, and that was
+// never removed.
+func keptOlder(stand Stand) func(*world) {
+	claim := said(ago(4*time.Hour), inCluster("u-0", ago(5*time.Hour)))
+	if stand == StandEnded {
+		state(job.StateFailed, job.EvidenceCondition)(&claim)
+	}
+	return cluster(shown(kubeJob(stand, claim)))
 }
 
 func bucket(kind FaultKind) func(*world) {

@@ -56,6 +56,22 @@ var recordRows = []row{
 		}), said(ago(6*time.Minute), inCluster("u-1", ago(time.Hour)))),
 		action: ActionFail, reason: ReasonGone, state: job.StateFailed, evidence: job.EvidenceAbsence,
 	},
+	{
+		name: "vanished_after_its_last_phase", record: record(said(ago(6*time.Minute), inCluster("u-1", ago(time.Hour)), writes), said(ago(5*time.Minute), inCluster("u-1", ago(time.Hour)), func(o *job.Observation) {
+			o.Kind, o.LastState = job.KindVanished, job.StateRunning
+		})),
+		world:  with(func(w *world) { w.phase.At = ago(6 * time.Minute) }),
+		edit:   func(_ *Judge, e *Evidence) { e.UpdatedAt = ago(5 * time.Minute) },
+		action: ActionFail, reason: ReasonGone, state: job.StateFailed, evidence: job.EvidenceAbsence,
+	},
+	{
+		name: "a_phase_after_it_vanished", record: record(said(ago(6*time.Minute), inCluster("u-1", ago(time.Hour)), writes), said(ago(5*time.Minute), inCluster("u-1", ago(time.Hour)), func(o *job.Observation) {
+			o.Kind, o.LastState = job.KindVanished, job.StateRunning
+		})),
+		world:  with(func(w *world) { w.phase.At = ago(2 * time.Minute) }),
+		edit:   func(_ *Judge, e *Evidence) { e.UpdatedAt = ago(5 * time.Minute) },
+		action: ActionLeave, reason: ReasonNewerPhase, after: now().Add(58 * time.Minute),
+	},
 	{name: "nothing_is_dated", record: record(said(time.Time{})), action: ActionCannotJudge, reason: ReasonTimesMissing, told: true},
 	{
 		name: "nothing_is_dated_but_gone", record: record(said(time.Time{}, inCluster("u-1", time.Time{}))),
