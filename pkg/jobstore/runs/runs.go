@@ -58,7 +58,8 @@ type Run struct {
 	// Error is why it failed or was cut.
 	Error string `firestore:"error"`
 	// Cursors are where it stopped in each shard that it did not finish, by the
-	// number of the shard.
+	// number of the shard. A run for one job or one rule keeps those of the run
+	// before.
 	Cursors map[string]Cursor `firestore:"cursors"`
 	// ExpireAt is when Firestore may delete it.
 	ExpireAt time.Time `firestore:"expire_at"`

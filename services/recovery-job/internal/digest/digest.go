@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/envision/resiliency/pkg/notify"
-	"github.com/envision/resiliency/services/recovery-job/internal/judge"
 	"github.com/envision/resiliency/services/recovery-job/internal/report"
 )
 
@@ -62,7 +61,7 @@ func sort(r *report.Report) (done, open, notes []*report.Item) {
 			done = append(done, it)
 		case !it.Fate.Settled():
 			open = append(open, it)
-		case it.Attention || it.Reason == string(judge.ReasonPipelineSilent):
+		case it.Notable():
 			notes = append(notes, it)
 		}
 	}

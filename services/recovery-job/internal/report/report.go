@@ -70,8 +70,9 @@ type Item struct {
 	Cause    string `json:"cause,omitempty"`
 	Reason   string `json:"reason"`
 	// Sentence is why, for whoever reads the report; Developers the rule's text.
-	Sentence   string    `json:"sentence"`
-	Developers string    `json:"-"`
+	Sentence   string `json:"sentence"`
+	Developers string `json:"-"`
+	// Detail is all the evidence, a line each.
 	Detail     string    `json:"detail,omitempty"`
 	CheckAfter time.Time `json:"check_after,omitzero"`
 	Fate       Fate      `json:"fate"`
@@ -92,15 +93,20 @@ const (
 	ReasonStore      = "STORE"
 )
 
-// New begins an item from a job's record and the verdict on it. The details are
-// left out: they are on the record, and large.
+// Notable reports whether people are to know of a job though nothing was done
+// about it.
+func (it *Item) Notable() bool {
+	return it.Attention || it.Reason == string(judge.ReasonPipelineSilent)
+}
+
+// New begins an item from a job's record and the verdict on it.
 func New(record *job.Record, heard time.Time, v *judge.Verdict) Item {
 	view := record.View()
 	it := Item{
 		JobID: record.JobID, CorrelationID: record.CorrelationID.Value, Owner: record.Owner.Value, Tenant: record.Tenant.Value,
 		Stage: view.Stage, Attempt: view.Attempt, State: job.StateName(view.State), HeardAt: heard,
 		Rule: v.Rule, Action: string(v.Action), Reason: string(v.Reason), Sentence: v.Sentence, Developers: v.Developers,
-		CheckAfter: v.CheckAfter, Attention: v.Attention,
+		Detail: v.Detail, CheckAfter: v.CheckAfter, Attention: v.Attention,
 	}
 	if v.State != job.StateUnspecified {
 		it.Verdict = job.StateName(v.State)

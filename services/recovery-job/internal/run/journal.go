@@ -21,7 +21,11 @@ func (r *Runner) begin(ctx context.Context) place {
 		r.Log.Warn().Err(err).Msg("cannot tell where the last run stopped: this one begins at the beginning")
 	}
 	at := place{}
-	if found && err == nil && !r.opts.partial() {
+	switch {
+	case !found || err != nil:
+	case r.opts.partial():
+		r.kept = last.Cursors
+	default:
 		at = placeOf(&last, r.opts.Shards)
 	}
 	if at != (place{}) {
@@ -85,7 +89,10 @@ func (r *Runner) row(next *place) *runs.Run {
 	for name, n := range r.report.Reasons {
 		row.Reasons[name] = int64(n)
 	}
-	if next != nil && !r.opts.partial() {
+	switch {
+	case r.opts.partial():
+		row.Cursors = r.kept // the next whole run goes on from there
+	case next != nil:
 		c := runs.Cursor{}
 		if next.after != nil {
 			c = runs.Cursor{CheckAfter: next.after.CheckAfter, JobID: next.after.JobID}

@@ -18,14 +18,17 @@ import (
 func (r *Runner) look(ctx context.Context, stored *jobstore.Stored) error {
 	e := r.evidence(ctx, stored)
 	if !r.wanted(e) {
+		r.limit.giveBack()
 		return nil
 	}
 	v := r.Judge.Inquire(ctx, r.Probes, e)
 	if ended(ctx) {
 		return nil // what was asked last was cut off; the walk says where it stopped
 	}
-	if !r.looked(&v) {
-		return nil // one too many: the next run looks at it
+	if trivial(&v) {
+		r.limit.giveBack()
+	} else {
+		r.looked()
 	}
 	if v.Action == judge.ActionFail && v.FromSilence() {
 		r.hold(stored, &v)
@@ -58,23 +61,16 @@ func (r *Runner) wanted(e *judge.Evidence) bool {
 	return found.Rule != nil && found.Rule.Name == r.opts.Rule
 }
 
-// looked counts a job that had to be judged; false when the limit is reached.
-func (r *Runner) looked(v *judge.Verdict) bool {
-	if trivial(v) {
-		return true
-	}
+// looked counts a job that had to be judged.
+func (r *Runner) looked() {
+	r.limit.use()
 	r.mu.Lock()
-	if r.opts.Limit > 0 && r.report.Looked >= r.opts.Limit {
-		r.mu.Unlock()
-		return false
-	}
 	r.report.Looked++
 	n := r.report.Looked
 	r.mu.Unlock()
 	if r.opts.Progress != nil {
 		r.opts.Progress(n)
 	}
-	return true
 }
 
 // trivial verdicts are on jobs that are not to be judged here and now.
@@ -110,7 +106,6 @@ func (r *Runner) act(ctx context.Context, stored *jobstore.Stored, v *judge.Verd
 		it.Fate = report.FateMoved
 	case err != nil:
 		it.Fate, it.Error = report.FateFailed, err.Error()
-		r.Log.Warn().Err(err).Str("job_id", it.JobID).Str("reason", it.Reason).Msg("verdict could not be written")
 	}
 	if !trivial(v) || r.opts.Only != "" {
 		r.count(&it)
@@ -120,16 +115,34 @@ func (r *Runner) act(ctx context.Context, stored *jobstore.Stored, v *judge.Verd
 
 func (r *Runner) count(it *report.Item) {
 	r.Metrics.verdicts.WithLabelValues(it.Reason, string(it.Fate)).Inc()
+	if r.Writer != nil && r.opts.Only == "" && it.Fate.Settled() {
+		it.Detail = "" // what a run settles has it on record, and there may be thousands
+	}
 	r.mu.Lock()
 	r.report.Count(it)
 	r.mu.Unlock()
-	level := zerolog.DebugLevel
-	if it.Fate == report.FateWritten {
-		level = zerolog.InfoLevel
+	line := r.Log.WithLevel(r.level(it)).Str("job_id", it.JobID).Str("correlation_id", it.CorrelationID).Str("rule", it.Rule).
+		Str("action", it.Action).Str("reason", it.Reason).Str("verdict", it.Verdict).Str("evidence", it.Evidence).
+		Str("fate", string(it.Fate))
+	if it.Error != "" {
+		line = line.Str("error", it.Error)
 	}
-	r.Log.WithLevel(level).Str("job_id", it.JobID).Str("correlation_id", it.CorrelationID).Str("rule", it.Rule).Str("action", it.Action).
-		Str("reason", it.Reason).Str("verdict", it.Verdict).Str("evidence", it.Evidence).Str("fate", string(it.Fate)).
-		Msg(it.Sentence)
+	line.Msg(it.Sentence)
+}
+
+// level is that of a job's line in the log: what the message to the developers only
+// counts, this names. A plan shows its jobs, and logs none.
+func (r *Runner) level(it *report.Item) zerolog.Level {
+	switch {
+	case r.Writer == nil:
+		return zerolog.DebugLevel
+	case !it.Fate.Settled():
+		return zerolog.WarnLevel
+	case it.Fate == report.FateWritten, it.Notable():
+		return zerolog.InfoLevel
+	default:
+		return zerolog.DebugLevel
+	}
 }
 
 // postpone moves the next look, if the verdict names one.

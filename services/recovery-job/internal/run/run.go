@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/envision/resiliency/pkg/jobstore"
+	"github.com/envision/resiliency/pkg/jobstore/runs"
 	"github.com/envision/resiliency/services/recovery-job/internal/report"
 )
 
@@ -17,6 +18,8 @@ import (
 type Runner struct {
 	Parts
 	opts Options
+	// limit is nil when there is none.
+	limit *limit
 
 	mu     sync.Mutex
 	report report.Report
@@ -24,6 +27,8 @@ type Runner struct {
 	held []held
 	// stop is where the walk stopped; nil when it came to its end.
 	stop *place
+	// kept is where the run before stopped, for a run that walks nowhere itself.
+	kept map[string]runs.Cursor
 }
 
 // place is a place in the walk over all shards.
@@ -34,7 +39,11 @@ type place struct {
 
 // New returns a runner; Run may be called once.
 func New(parts Parts, opts Options) *Runner {
-	return &Runner{Parts: parts, opts: opts}
+	r := &Runner{Parts: parts, opts: opts}
+	if opts.Only == "" {
+		r.limit = newLimit(opts.Limit)
+	}
+	return r
 }
 
 // Why a walk stops before its end.
@@ -151,7 +160,9 @@ func (r *Runner) feed(ctx context.Context, from place, work chan<- jobstore.Stor
 	return r.feedShard(ctx, place{shard: from.shard}, from.after, now, work)
 }
 
-// feedShard hands out a shard's due records, up to a place if there is one.
+// feedShard hands out a shard's due records, up to a place if there is one. At the
+// limit it stops behind the last record that it handed out: those in front may stay
+// there for ever. Else it stops at the page, as not all of it may have been looked at.
 func (r *Runner) feedShard(ctx context.Context, at place, to *jobstore.DueCursor, now time.Time, work chan<- jobstore.Stored) error {
 	for {
 		page, err := r.Records.Due(ctx, at.shard, now, at.after, r.opts.Page)
@@ -159,6 +170,7 @@ func (r *Runner) feedShard(ctx context.Context, at place, to *jobstore.DueCursor
 			r.stopAt(at)
 			return fmt.Errorf("walk through shard %d: %w", at.shard, err)
 		}
+		behind := at.after
 		for i := range page.Unreadable {
 			r.unreadable(&page.Unreadable[i])
 		}
@@ -167,16 +179,15 @@ func (r *Runner) feedShard(ctx context.Context, at place, to *jobstore.DueCursor
 			if to != nil && beyond(stored, to) {
 				return nil
 			}
-			if r.full() {
+			switch err := r.handOut(ctx, stored, work); {
+			case errors.Is(err, errLimit):
+				r.stopAt(place{at.shard, behind})
+				return err
+			case err != nil:
 				r.stopAt(at)
-				return errLimit
+				return err
 			}
-			select {
-			case work <- *stored:
-			case <-ctx.Done():
-				r.stopAt(at)
-				return context.Cause(ctx)
-			}
+			behind = &jobstore.DueCursor{CheckAfter: stored.Meta.CheckAfter, JobID: stored.Record.JobID}
 		}
 		if page.Next == nil {
 			return nil
@@ -193,10 +204,17 @@ func beyond(s *jobstore.Stored, to *jobstore.DueCursor) bool {
 	return s.Record.JobID > to.JobID
 }
 
-func (r *Runner) full() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.opts.Limit > 0 && r.report.Looked >= r.opts.Limit
+// handOut gives a record to whoever looks at it next.
+func (r *Runner) handOut(ctx context.Context, stored *jobstore.Stored, work chan<- jobstore.Stored) error {
+	if err := r.limit.take(ctx); err != nil {
+		return err
+	}
+	select {
+	case work <- *stored:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (r *Runner) stopAt(at place) {
