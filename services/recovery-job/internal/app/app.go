@@ -147,17 +147,39 @@ func (p *parts) tell(ctx context.Context, r *report.Report) {
 	if r.Sent = sent; err != nil {
 		p.rt.Log.Warn().Err(err).Msg("not everything was sent")
 	}
-	if err := p.records.Beat(ctx, jobstore.Heartbeat{
+	if err := beat(ctx, p.records, jobstore.Heartbeat{
 		Service: serviceName, Instance: p.cfg.Cluster, Version: p.rt.Version, At: time.Now(), Every: time.Hour,
 		ProgressAt: progressAt(r), InHand: int64(r.Unsettled()), Receiving: r.Silent == "",
 	}); err != nil {
-		p.rt.Log.Warn().Err(err).Msg("heartbeat not written")
+		p.rt.Log.Warn().Err(err).Msg("heartbeat not written, or not with the time of the last progress")
 	}
 	p.post(ctx, r)
 	p.summarize(r)
 }
 
-// progressAt is when a run last settled all; a run that did not says nothing new.
+// heartbeats is where they are kept.
+type heartbeats interface {
+	Beat(ctx context.Context, h jobstore.Heartbeat) error
+	Heartbeats(ctx context.Context, service string) ([]jobstore.Heartbeat, error)
+}
+
+// beat writes a run's heartbeat. A run that has not settled all keeps what the
+// heartbeat before it says of progress.
+func beat(ctx context.Context, to heartbeats, h jobstore.Heartbeat) error {
+	var unread error
+	if h.ProgressAt.IsZero() {
+		var before []jobstore.Heartbeat
+		before, unread = to.Heartbeats(ctx, h.Service)
+		for i := range before {
+			if before[i].Instance == h.Instance {
+				h.ProgressAt = before[i].ProgressAt
+			}
+		}
+	}
+	return errors.Join(unread, to.Beat(ctx, h))
+}
+
+// progressAt is when a run has settled all; zero if it has not.
 func progressAt(r *report.Report) time.Time {
 	if r.State != report.Done || r.Unsettled() > 0 {
 		return time.Time{}

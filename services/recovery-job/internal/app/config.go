@@ -50,8 +50,8 @@ type Config struct {
 	Parallel int `name:"parallel" env:"PARALLEL" default:"16" help:"How many jobs are judged at once."`
 	// RunDeadline bounds a run.
 	RunDeadline time.Duration `name:"run-deadline" env:"RUN_DEADLINE" default:"45m" help:"How long a run may take; keep it below activeDeadlineSeconds. The next one goes on from there."`
-	// ProbeTimeout bounds one question to the cluster, and one call to the bucket.
-	ProbeTimeout time.Duration `name:"probe-timeout" env:"PROBE_TIMEOUT" default:"20s" help:"How long one question to the cluster may take; one about output, three times as long."`
+	// ProbeTimeout bounds one call to the cluster, and one to the bucket.
+	ProbeTimeout time.Duration `name:"probe-timeout" env:"PROBE_TIMEOUT" default:"20s" help:"How long one call to the cluster or the bucket may take; all calls about one job's output, three times as long."`
 	// MissingAfter is when a Kubernetes Job ought to have a record.
 	MissingAfter time.Duration `name:"missing-after" env:"MISSING_AFTER" default:"5m" help:"How old a labelled Kubernetes Job without a record must be to get one from here."`
 	// LeaseTTL and LeaseWait are about the lease that keeps two runs apart.

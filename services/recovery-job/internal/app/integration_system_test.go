@@ -229,6 +229,16 @@ func (s *system) outbox() map[string]int {
 	return counts
 }
 
+// heartbeat is the one of the last run.
+func (s *system) heartbeat() jobstore.Heartbeat {
+	s.t.Helper()
+	beats, err := s.records.Heartbeats(s.t.Context(), serviceName)
+	if err != nil || len(beats) != 1 {
+		s.t.Fatalf("%d heartbeats, %v", len(beats), err)
+	}
+	return beats[0]
+}
+
 func (s *system) view(id string) job.View {
 	s.t.Helper()
 	stored, found, err := s.records.Get(s.t.Context(), id)

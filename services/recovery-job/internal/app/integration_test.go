@@ -175,6 +175,10 @@ func TestIntegration_AnotherRunGoesOn(t *testing.T) {
 func TestIntegration_ClusterIsGone(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t)
+	if code, r, log := s.run(nil, "run"); code != 0 || r.State != report.Done {
+		t.Fatalf("a run with nothing to do: exit code %d, %+v\n%s", code, r, log)
+	}
+	settled := s.heartbeat()
 	s.kubernetes("gone", "u-gone")
 	before, _, err := s.records.Get(t.Context(), "gone")
 	if err != nil {
@@ -193,5 +197,9 @@ func TestIntegration_ClusterIsGone(t *testing.T) {
 	after, _, err := s.records.Get(t.Context(), "gone")
 	if err != nil || !after.UpdateTime.Equal(before.UpdateTime) || len(s.outbox()) > 0 {
 		t.Errorf("something was written, %v", err)
+	}
+	// The heartbeat is of this run, its progress that of the one before.
+	if h := s.heartbeat(); settled.ProgressAt.IsZero() || !h.ProgressAt.Equal(settled.ProgressAt) || !h.At.After(settled.At) || h.InHand != 1 {
+		t.Errorf("heartbeat %+v after %+v", h, settled)
 	}
 }

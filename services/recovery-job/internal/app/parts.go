@@ -62,7 +62,17 @@ func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, er
 		return nil, fmt.Errorf("start-up check: %w", err)
 	}
 	rt.Ready("firestore", func(ctx context.Context) error { return p.records.Ping(ctx, time.Minute) })
+	p.checkAccess(ctx)
 	return p, nil
+}
+
+// checkAccess says once, in plain words, which right is missing: beside each job
+// that is not judged for want of it stands only what the API server says.
+func (p *parts) checkAccess(ctx context.Context) {
+	if err := p.prober.CheckAccess(ctx); err != nil {
+		p.rt.Log.Warn().Err(err).Str("cluster", p.cfg.Cluster).
+			Msg("not all of the cluster can be looked into: jobs for which it is asked are not judged")
+	}
 }
 
 func (p *parts) stores(ctx context.Context) error {

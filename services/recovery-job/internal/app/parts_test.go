@@ -4,13 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/envision/resiliency/pkg/jobstore"
+	"github.com/envision/resiliency/pkg/kube"
+	"github.com/envision/resiliency/pkg/service"
+	"github.com/envision/resiliency/services/recovery-job/internal/cluster"
 	"github.com/envision/resiliency/services/recovery-job/internal/judge"
 	"github.com/envision/resiliency/services/recovery-job/internal/report"
 )
@@ -108,6 +116,28 @@ func TestShow(t *testing.T) {
 	}
 }
 
+// All the evidence on one job is shown below it; on many, only to programs.
+func TestShow_Evidence(t *testing.T) {
+	t.Parallel()
+	one := &report.Report{Plan: true, State: report.Done}
+	one.Count(&report.Item{JobID: "j-1", Action: "fail", Fate: report.FatePlanned, Detail: "rule: kubernetes\ncluster main, live: nothing"})
+	many := aReport()
+	many.Items[0].Detail = "cluster main: nothing"
+	for _, c := range []struct {
+		report *report.Report
+		format string
+		want   bool
+	}{{one, formatTable, true}, {one, formatJSON, true}, {many, formatTable, false}, {many, formatJSON, true}} {
+		var out strings.Builder
+		if err := show(&out, c.format, formatTable, c.report); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), "cluster main") != c.want {
+			t.Errorf("%d jobs as %s:\n%s", len(c.report.Items), c.format, out.String())
+		}
+	}
+}
+
 func TestConclude(t *testing.T) {
 	t.Parallel()
 	failed := errors.New("no database")
@@ -134,6 +164,66 @@ func TestConclude(t *testing.T) {
 	}
 	if !progressAt(open).IsZero() || !progressAt(&report.Report{State: report.Done, EndedAt: noon}).Equal(noon) {
 		t.Error("progress is what settled all")
+	}
+}
+
+// kept keeps heartbeats.
+type kept struct {
+	beats []jobstore.Heartbeat
+	err   error
+}
+
+func (k *kept) Beat(_ context.Context, h jobstore.Heartbeat) error {
+	k.beats = append(slices.DeleteFunc(k.beats, func(b jobstore.Heartbeat) bool { return b.Instance == h.Instance }), h)
+	return nil
+}
+
+func (k *kept) Heartbeats(context.Context, string) ([]jobstore.Heartbeat, error) {
+	if k.err != nil {
+		return nil, k.err
+	}
+	return k.beats, nil
+}
+
+func TestBeat_KeepsTheLastProgress(t *testing.T) {
+	t.Parallel()
+	k := &kept{beats: []jobstore.Heartbeat{{Instance: "other", At: noon, ProgressAt: noon.Add(-time.Minute)}}}
+	for i, progress := range []time.Time{{}, noon, {}, {}} {
+		if err := beat(t.Context(), k, jobstore.Heartbeat{Instance: "main", At: noon.Add(time.Duration(i) * time.Hour), ProgressAt: progress}); err != nil {
+			t.Fatal(err)
+		}
+		want := noon
+		if i == 0 {
+			want = time.Time{}
+		}
+		if got := k.beats[1]; !got.ProgressAt.Equal(want) || !got.At.Equal(noon.Add(time.Duration(i)*time.Hour)) || len(k.beats) != 2 {
+			t.Errorf("heartbeat %d: %+v", i, k.beats)
+		}
+	}
+	k.err = errors.New("no database")
+	if err := beat(t.Context(), k, jobstore.Heartbeat{Instance: "main"}); !errors.Is(err, k.err) || len(k.beats) != 2 || !k.beats[1].At.IsZero() {
+		t.Errorf("%v, %+v", err, k.beats)
+	}
+}
+
+func TestParts_MissingRightsAreTold(t *testing.T) {
+	t.Parallel()
+	for _, allowed := range []bool{false, true} {
+		api := fake.NewClientset()
+		api.PrependReactor("create", "selfsubjectaccessreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
+			review := a.(clienttesting.CreateAction).GetObject().(*authorizationv1.SelfSubjectAccessReview).DeepCopy()
+			review.Status.Allowed = allowed || review.Spec.ResourceAttributes.Resource != "pods"
+			return true, review, nil
+		})
+		var log strings.Builder
+		p := &parts{
+			rt: &service.Runtime{Log: zerolog.New(&log)}, cfg: &Config{Cluster: "main"},
+			prober: cluster.New(api, &kube.Mapper{Tenants: map[string]string{"ml": "vision"}}, cluster.Config{}, time.Now, zerolog.Nop()),
+		}
+		p.checkAccess(t.Context())
+		if told := strings.Contains(log.String(), "may not list pods in namespace ml"); told == allowed || allowed && log.Len() > 0 {
+			t.Errorf("allowed %v: %s", allowed, log.String())
+		}
 	}
 }
 

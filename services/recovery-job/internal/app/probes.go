@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 
 	"github.com/envision/resiliency/pkg/jobstore"
@@ -23,7 +22,7 @@ type probes struct {
 	records phaseReader
 
 	asked atomic.Int64
-	// prepare makes the list, once; see during.
+	// prepare makes the list, unless there is one; see during.
 	prepare func()
 }
 
@@ -45,7 +44,7 @@ var _ judge.Probes = (*probes)(nil)
 // during gives the list the time of the whole run: it answers all questions that
 // come later, so it must not end with the one that happens to set it off.
 func (p *probes) during(ctx context.Context) *probes {
-	p.prepare = sync.OnceFunc(func() { p.cluster.Prepare(ctx, listFrom) })
+	p.prepare = func() { p.cluster.Prepare(ctx, listFrom) }
 	return p
 }
 

@@ -64,6 +64,9 @@ func showTable(out io.Writer, r *report.Report) {
 		}
 		t.Render()
 	}
+	if len(r.Items) == 1 && r.Items[0].Detail != "" {
+		fmt.Fprintf(out, "Evidence:\n%s\n", r.Items[0].Detail)
+	}
 	fmt.Fprintf(out, "%d due records read, %d jobs looked at, %d without a verdict", r.Read, r.Looked, r.Unsettled())
 	if r.State != report.Done {
 		fmt.Fprintf(out, "; %s: %s", r.State, r.Error)

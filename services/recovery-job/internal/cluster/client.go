@@ -59,16 +59,18 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 // CheckAccess asks the API server whether this process may read what it has to in
 // each namespace, and tells in one sentence all that it may not. The right to
 // list Events is not needed: without it, that a quota is used up stays unknown.
-func CheckAccess(ctx context.Context, client kubernetes.Interface, namespaces []string) error {
+func (p *Prober) CheckAccess(ctx context.Context) error {
 	var missing []string
-	for _, ns := range namespaces {
+	for _, ns := range p.namespaces {
 		for _, need := range [][3]string{{"batch", "jobs", "get"}, {"batch", "jobs", "list"}, {"", "pods", "list"}} {
 			review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 				ResourceAttributes: &authorizationv1.ResourceAttributes{
 					Namespace: ns, Group: need[0], Resource: need[1], Verb: need[2],
 				},
 			}}
-			answer, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+			answer, err := call(ctx, p.cfg.Timeout, func(ctx context.Context) (*authorizationv1.SelfSubjectAccessReview, error) {
+				return p.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+			})
 			if err != nil {
 				return fmt.Errorf("ask the API server for this service's rights: %w", err)
 			}

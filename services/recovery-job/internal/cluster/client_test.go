@@ -7,10 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/envision/resiliency/pkg/kube"
 )
 
 func TestCheckAccess(t *testing.T) {
@@ -38,7 +41,8 @@ func TestCheckAccess(t *testing.T) {
 				return true, review, err
 			})
 			got := ""
-			if err := CheckAccess(t.Context(), api, []string{"a", "b"}); err != nil {
+			p := New(api, &kube.Mapper{Tenants: map[string]string{"b": "t", "a": "t"}}, Config{}, noon, zerolog.Nop())
+			if err := p.CheckAccess(t.Context()); err != nil {
 				got = err.Error()
 			}
 			if got != c.want {

@@ -6,16 +6,20 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
+	"github.com/envision/resiliency/pkg/kube"
 	"github.com/envision/resiliency/services/recovery-job/internal/judge"
 )
 
@@ -90,7 +94,7 @@ func TestProber_faults(t *testing.T) {
 					}
 					empty(w, r)
 				})
-				p := prober(client, Config{Timeout: 300 * time.Millisecond, ListTimeout: 300 * time.Millisecond, ListFrom: 1})
+				p := prober(client, Config{Timeout: 300 * time.Millisecond, ListTimeout: 300 * time.Millisecond, ListPause: time.Millisecond, ListFrom: 1})
 				got := []judge.Cluster{p.Cluster(t.Context(), query())}
 				if c.name != "job" {
 					p.Prepare(t.Context(), 1)
@@ -133,7 +137,8 @@ func TestProber_missingForCertain(t *testing.T) {
 // its last page.
 func TestProber_pages(t *testing.T) {
 	t.Parallel()
-	for _, expiries := range []int32{0, 1, listTries} {
+	const never = listTries * listRounds // comes to its end
+	for _, expiries := range []int32{0, 1, never} {
 		t.Run(fmt.Sprintf("expired_%d_times", expiries), func(t *testing.T) {
 			t.Parallel()
 			var expired, calls atomic.Int32
@@ -158,10 +163,10 @@ func TestProber_pages(t *testing.T) {
 				}
 				send(w, http.StatusOK, page)
 			})
-			p := prober(client, Config{PageSize: 1, ListFrom: 1})
+			p := prober(client, Config{PageSize: 1, ListFrom: 1, ListPause: time.Millisecond})
 			p.Prepare(t.Context(), 1)
 			got := p.Cluster(t.Context(), query())
-			if expiries == listTries {
+			if expiries == never {
 				if got.Probe != judge.Failed {
 					t.Errorf("got %+v of a list that never came to its end", got)
 				}
@@ -172,6 +177,92 @@ func TestProber_pages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A list that fails is tried again, soon and then now and then: one bad moment of
+// the API server must not spoil the whole run.
+func TestProber_aListThatFailed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		faults int32
+		// soon and later say whether there is an answer at once, and a minute later.
+		soon, later judge.Probe
+		lists       int32
+	}{
+		{"once", 1, judge.Answered, judge.Answered, 2},
+		{"each_time", listRounds, judge.Failed, judge.Answered, listRounds + 1},
+		{"for_long", 2 * listRounds, judge.Failed, judge.Failed, 2 * listRounds},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var lists atomic.Int32
+			client := server(t, func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/namespaces/ml/jobs") && lists.Add(1) <= c.faults {
+					status(w, http.StatusInternalServerError, metav1.StatusReasonInternalError)
+					return
+				}
+				empty(w, r)
+			})
+			now := noon()
+			p := prober(client, Config{ListPause: time.Millisecond})
+			p.now = func() time.Time { return now }
+			ask := func() judge.Probe {
+				p.Prepare(t.Context(), 20)
+				return p.Cluster(t.Context(), judge.ClusterQuery{JobID: "j-1"}).Probe
+			}
+			soon, again := ask(), ask()
+			now = now.Add(time.Minute)
+			later, last := ask(), ask()
+			if soon != c.soon || again != c.soon || later != c.later || last != c.later || lists.Load() != c.lists {
+				t.Errorf("soon %v and %v, later %v and %v, with %d lists", soon, again, later, last, lists.Load())
+			}
+		})
+	}
+}
+
+// inProcess is an API server without a network, for the clock of a bubble.
+type inProcess http.HandlerFunc
+
+func (s inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer := httptest.NewRecorder()
+	s(answer, r)
+	return answer.Result(), nil
+}
+
+// Many namespaces make many calls, which take turns: that a question has to wait
+// for others is no failure of the API server.
+func TestProber_manyNamespaces(t *testing.T) {
+	t.Parallel()
+	const namespaces, atOnce = 40, 16
+	synctest.Test(t, func(t *testing.T) {
+		client, err := kubernetes.NewForConfig(&rest.Config{
+			Host: "http://api", QPS: callsPerSecond, Burst: callsAtOnce, Transport: inProcess(empty),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mapper := &kube.Mapper{Cluster: "c1", Reporter: "test", Tenants: map[string]string{"ml": "vision"}}
+		for i := 1; i < namespaces; i++ {
+			mapper.Tenants[fmt.Sprint("ns-", i)] = "vision"
+		}
+		p := New(client, mapper, Config{}, time.Now, zerolog.Nop())
+		var group sync.WaitGroup
+		for range atOnce {
+			group.Go(func() {
+				q := query()
+				q.Live = true
+				if got := p.Cluster(t.Context(), q); got.Probe != judge.Answered || !got.Live {
+					t.Errorf("got %+v", got)
+				}
+			})
+		}
+		began := time.Now()
+		group.Wait()
+		if took := time.Since(began); took < p.cfg.Timeout {
+			t.Errorf("it took %s: the questions did not have to wait", took)
+		}
+	})
 }
 
 // Many questions cost one list; few are asked one by one.

@@ -17,11 +17,13 @@ import (
 	"github.com/envision/resiliency/services/recovery-job/internal/judge"
 )
 
-// list is what all namespaces held at one moment. It is never changed once made.
+// list is what all namespaces held at one moment. It is never changed once stored.
 type list struct {
 	at time.Time
-	// err is why it is not whole; then it answers nothing.
+	// err is why it is not whole; then it answers nothing, and may be tried again
+	// from then on.
 	err    error
+	again  time.Time
 	jobs   map[string][]*object // by job id
 	byUID  map[string]*object
 	pods   map[string][]*pod // by job id; only those that have not ended

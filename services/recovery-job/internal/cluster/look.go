@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -14,13 +15,24 @@ import (
 	"github.com/envision/resiliency/services/recovery-job/internal/judge"
 )
 
+// call gives one call to the API server its own deadline. All calls of a run take
+// turns (see Connect), so that of many namespaces a question as a whole takes as
+// long as many others are asked at once: that says nothing about the API server.
+func call[T any](ctx context.Context, within time.Duration, fn func(ctx context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	return fn(ctx)
+}
+
 // look asks the API server itself, not its cache, for all that it has of a job:
 // by label in every namespace, and by UID where the record names one.
 func (p *Prober) look(ctx context.Context, q *judge.ClusterQuery) (*view, error) {
 	v := &view{blocked: map[string]string{}}
 	byLabel := labels.Set{kube.LabelJobID: q.JobID}.String()
 	for _, ns := range p.namespaces {
-		jobs, err := p.client.BatchV1().Jobs(ns).List(ctx, metav1.ListOptions{LabelSelector: byLabel})
+		jobs, err := call(ctx, p.cfg.Timeout, func(ctx context.Context) (*batchv1.JobList, error) {
+			return p.client.BatchV1().Jobs(ns).List(ctx, metav1.ListOptions{LabelSelector: byLabel})
+		})
 		if err != nil {
 			return nil, fmt.Errorf("list jobs of %s in namespace %s: %w", q.JobID, ns, err)
 		}
@@ -49,7 +61,9 @@ func (p *Prober) byUID(ctx context.Context, v *view, q *judge.ClusterQuery) erro
 		return nil
 	}
 	if q.Name != "" {
-		o, err := p.client.BatchV1().Jobs(q.Namespace).Get(ctx, q.Name, metav1.GetOptions{})
+		o, err := call(ctx, p.cfg.Timeout, func(ctx context.Context) (*batchv1.Job, error) {
+			return p.client.BatchV1().Jobs(q.Namespace).Get(ctx, q.Name, metav1.GetOptions{})
+		})
 		switch {
 		case err == nil && string(o.UID) == q.UID:
 			v.addJob(o)
@@ -61,7 +75,9 @@ func (p *Prober) byUID(ctx context.Context, v *view, q *judge.ClusterQuery) erro
 }
 
 func (p *Prober) pods(ctx context.Context, v *view, ns, selector string) error {
-	pods, err := p.client.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	pods, err := call(ctx, p.cfg.Timeout, func(ctx context.Context) (*corev1.PodList, error) {
+		return p.client.CoreV1().Pods(ns).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	})
 	if err != nil {
 		return fmt.Errorf("list pods of %s in namespace %s: %w", selector, ns, err)
 	}
@@ -118,7 +134,9 @@ const reasonFailedCreate = "FailedCreate"
 // may not be readable: without one nothing is known, which changes no verdict.
 func (p *Prober) blocked(ctx context.Context, o *object) string {
 	selector := fields.Set{"involvedObject.uid": string(o.UID), "reason": reasonFailedCreate}.String()
-	events, err := p.client.CoreV1().Events(o.Namespace).List(ctx, metav1.ListOptions{FieldSelector: selector, Limit: p.cfg.PageSize})
+	events, err := call(ctx, p.cfg.Timeout, func(ctx context.Context) (*corev1.EventList, error) {
+		return p.client.CoreV1().Events(o.Namespace).List(ctx, metav1.ListOptions{FieldSelector: selector, Limit: p.cfg.PageSize})
+	})
 	if err != nil {
 		p.log.Warn().Err(err).Str("namespace", o.Namespace).Str("name", o.Name).Msg("events not read; a quota that is used up stays unknown")
 		return ""

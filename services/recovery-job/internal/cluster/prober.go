@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,10 +17,15 @@ import (
 
 // Config of a Prober. Zero durations and sizes take the defaults.
 type Config struct {
-	// Timeout bounds one question; 20 s by default.
+	// Timeout bounds one call of a question, its wait for its turn included; 20 s by
+	// default. A question makes two for each namespace and two more.
 	Timeout time.Duration
 	// ListTimeout bounds the list of one namespace; 2 min by default.
 	ListTimeout time.Duration
+	// ListPause is the time before a list that failed is tried again, 2 s by default,
+	// and ListAgain after how long that is done once more when it failed listRounds
+	// times; 1 min by default.
+	ListPause, ListAgain time.Duration
 	// ListFrom is how many questions make a list worth its while; 20 by default.
 	ListFrom int
 	// PageSize is how many objects one call of a list returns; 500 by default.
@@ -32,6 +38,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ListTimeout <= 0 {
 		c.ListTimeout = 2 * time.Minute
+	}
+	if c.ListPause <= 0 {
+		c.ListPause = 2 * time.Second
+	}
+	if c.ListAgain <= 0 {
+		c.ListAgain = time.Minute
 	}
 	if c.ListFrom <= 0 {
 		c.ListFrom = 20
@@ -51,6 +63,8 @@ type Prober struct {
 	now        func() time.Time
 	log        zerolog.Logger
 	list       atomic.Pointer[list]
+	// listing is held by whoever makes the list.
+	listing sync.Mutex
 }
 
 // New returns a Prober. The mapper names the cluster, and its tenants are the
@@ -62,16 +76,52 @@ func New(client kubernetes.Interface, mapper *kube.Mapper, cfg Config, now func(
 	}
 }
 
+// listRounds is how often a list is tried before the questions that it is for fail.
+const listRounds = 3
+
 // Prepare makes the list that later questions are answered from, if that many
-// questions are worth one. Each namespace is listed once; one that cannot be
-// listed makes every answer from the list a failed one.
+// questions are worth one and there is none. A namespace that cannot be listed is
+// tried again; then every answer from the list is a failed one, until a call after
+// Config.ListAgain has more luck.
 func (p *Prober) Prepare(ctx context.Context, questions int) {
-	if questions >= p.cfg.ListFrom {
-		p.list.Store(p.listAll(ctx))
+	if questions < p.cfg.ListFrom || p.listed() {
+		return
+	}
+	p.listing.Lock()
+	defer p.listing.Unlock()
+	if p.listed() {
+		return
+	}
+	for round := 1; ; round++ {
+		l := p.listAll(ctx)
+		l.again = p.now().Add(p.cfg.ListAgain)
+		p.list.Store(l)
+		if l.err == nil || round == listRounds || !pause(ctx, p.cfg.ListPause) {
+			return
+		}
 	}
 }
 
-// Cluster answers what the cluster shows of a job. It keeps its own deadline.
+// listed reports whether there is a list that holds for now, be it a failed one.
+func (p *Prober) listed() bool {
+	l := p.list.Load()
+	return l != nil && (l.err == nil || p.now().Before(l.again))
+}
+
+// pause waits; false when ctx ends before.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Cluster answers what the cluster shows of a job. Each of its calls keeps its own
+// deadline.
 func (p *Prober) Cluster(ctx context.Context, q judge.ClusterQuery) judge.Cluster {
 	if q.Namespace != "" && !slices.Contains(p.namespaces, q.Namespace) {
 		return outside(q.Namespace)
@@ -79,8 +129,6 @@ func (p *Prober) Cluster(ctx context.Context, q judge.ClusterQuery) judge.Cluste
 	if l := p.list.Load(); l != nil && !q.Live {
 		return p.fromList(l, &q)
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
-	defer cancel()
 	at := p.now()
 	view, err := p.look(ctx, &q)
 	if err != nil {
