@@ -57,7 +57,9 @@ func (j *Job) Ref() Ref {
 
 // Enter says that the job is in a stage, and ends the stage that this process
 // was in. The stage of a Kubernetes Job is entered once the Job is made: what
-// becomes of it, the cluster tells.
+// becomes of it, the cluster tells. Inside a pod every other stage is a step of the
+// timeline: the Job's own condition ends the job, and would be stale beside a claim
+// about a later stage.
 func (j *Job) Enter(ctx context.Context, stage Stage) {
 	if j == nil {
 		return
@@ -74,7 +76,9 @@ func (j *Job) Enter(ctx context.Context, stage Stage) {
 		j.note(span, phaseHandedOver, "", nil)
 		return
 	}
-	j.claim(span, &resiliencyv1.JobStatusObserved{State: job.StateRunning})
+	if !j.inPod || stage.runsAsJob() {
+		j.claim(span, &resiliencyv1.JobStatusObserved{State: job.StateRunning})
+	}
 	entered := j.begin(span, phaseStage)
 	j.mu.Lock()
 	other := j.entered // of a call at the same time

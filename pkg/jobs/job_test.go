@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -98,6 +99,42 @@ func TestJob_TheClusterKnowsBetter(t *testing.T) {
 	}
 }
 
+// Nothing that a pod says of its stages outlives the end that its Kubernetes Job shows:
+// a claim about a later stage would be a later life.
+func TestJob_ThePodsJobEndsTheJob(t *testing.T) {
+	t.Parallel()
+	for name, stage := range map[string]Stage{
+		"its own":         OnKubernetes(kubernetesJob),
+		"a later one":     {Name: "postprocess", Ordinal: job.OrdinalKubernetes + 10},
+		"an earlier one":  Backend(),
+		"one of its name": {Name: job.StageKubernetes, Ordinal: job.OrdinalKubernetes + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			j, err := b.Join(t.Context(), Ref{JobID: "j-17", InPod: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			j.Enter(t.Context(), stage)
+			j.Phase(t.Context(), "load").End()
+			sent := b.flush(t)
+			r := apply(t, sent)
+			r.Apply(&job.Observation{
+				JobID: "j-17", Attempt: 1, Ordinal: job.OrdinalKubernetes, Stage: job.StageKubernetes, OccurredAt: epoch.Add(-time.Minute),
+				Kind: job.KindStatus, State: job.StateSucceeded, Evidence: job.EvidenceCondition, Source: resiliencyv1.Source_SOURCE_EVENT_STREAMER,
+				Kubernetes: job.Kubernetes{Cluster: "batch-1", UID: "uid-1", CreatedAt: epoch.Add(-time.Hour)},
+			})
+			if v := r.View(); v.State != job.StateSucceeded {
+				t.Errorf("the record says %s in stage %s", job.StateName(v.State), v.Stage)
+			}
+			if said := words(sent); !slices.Contains(said, stage.Name+" stage start") || !slices.Contains(said, stage.Name+" load SUCCEEDED") {
+				t.Errorf("the timeline hears %q", said)
+			}
+		})
+	}
+}
+
 func TestJob_Ends(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
@@ -117,22 +154,26 @@ func TestJob_Ends(t *testing.T) {
 		{"is cancelled", false, func(ctx context.Context, j *Job) { j.Cancel(ctx, "not needed any more") },
 			[]string{"backend stage CANCELLED", "claim  CANCELLED"}, job.StateCancelled, job.CauseUser},
 		{"fails in a pod", true, func(ctx context.Context, j *Job) { j.Fail(ctx, Cause{Message: "CUDA error"}) },
-			[]string{"backend stage FAILED", "backend job.pod-failed note"}, job.StateRunning, 0},
+			[]string{"kubernetes stage FAILED", "kubernetes job.pod-failed note"}, job.StateRunning, 0},
 		{"succeeds in a pod", true, func(ctx context.Context, j *Job) { j.Succeed(ctx) },
-			[]string{"backend stage SUCCEEDED", "backend job.pod-succeeded note"}, job.StateRunning, 0},
+			[]string{"kubernetes stage SUCCEEDED", "kubernetes job.pod-succeeded note"}, job.StateRunning, 0},
 		{"is done in a pod", true, func(ctx context.Context, j *Job) { j.Done(ctx) },
-			[]string{"backend stage SUCCEEDED"}, job.StateRunning, 0},
+			[]string{"kubernetes stage SUCCEEDED"}, job.StateRunning, 0},
 		{"is cancelled in a pod", true, func(ctx context.Context, j *Job) { j.Cancel(ctx, "") }, nil, job.StateRunning, 0},
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
-			j, err := b.Join(t.Context(), Ref{JobID: "j", InPod: tc.inPod, Stage: Backend()})
+			stage := Backend()
+			if tc.inPod {
+				stage = OnKubernetes(KubernetesJob{})
+			}
+			j, err := b.Join(t.Context(), Ref{JobID: "j", InPod: tc.inPod, Stage: stage})
 			if err != nil {
 				t.Fatal(err)
 			}
-			j.Enter(t.Context(), Backend())
+			j.Enter(t.Context(), stage)
 			tc.end(t.Context(), j)
 			sent := b.flush(t)
 			if diff := cmp.Diff(tc.want, words(sent[2:])); diff != "" {

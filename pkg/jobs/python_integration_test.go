@@ -224,6 +224,13 @@ func tell(t *testing.T, c *Client, flush func(), out *buffer) []message {
 	j = join(t, ctx, c, Ref{JobID: "py-4"})
 	j.Enter(ctx, Stage{Name: "Stage of <mine>", Ordinal: -3})
 	j.Succeed(ctx)
+	j = join(t, ctx, c, Ref{JobID: "py-5"})
+	j.Enter(ctx, Backend())
+	j.Cancel(ctx, "not needed any more")
+	j = join(t, ctx, c, Ref{JobID: "py-6", InPod: true})
+	j.Enter(ctx, OnKubernetes(KubernetesJob{}))
+	j.Enter(ctx, Stage{Name: "postprocess", Ordinal: 40})
+	j.Succeed(ctx)
 	flush()
 	return printedEvents(t, []byte(out.String()))
 }

@@ -38,6 +38,11 @@ func OnKubernetes(k KubernetesJob) Stage {
 	return Stage{Name: job.StageKubernetes, Ordinal: job.OrdinalKubernetes, Kubernetes: k}
 }
 
+// runsAsJob reports whether it is the stage that the watchers of Kubernetes speak for.
+func (s Stage) runsAsJob() bool {
+	return s.Name == job.StageKubernetes && s.Ordinal == job.OrdinalKubernetes
+}
+
 // maxObjectName bounds the names of Kubernetes objects, as Kubernetes does.
 const maxObjectName = 253
 

@@ -25,10 +25,15 @@ Stage = namedtuple("Stage", "name ordinal kubernetes", defaults=(None,))
 BACKEND = Stage("backend", 10)
 FACE_DETECTION = Stage("face-detection", 20)
 KUBERNETES = Stage("kubernetes", 30)
+_WHOLE_JOB = Stage("", 2**31 - 1)  # of what is said of the job, and of no stage
 
 _TOPICS = {JobEvent: ("job-events", "JobEvent", "job_event"), PhaseEvent: ("job-phases", "PhaseEvent", "phase_event")}
 _LOG = logging.getLogger(__name__)
 _PROGRESS_EVERY = 1.0  # seconds between two reports on one phase
+# How far a clock may be set back, in microseconds, with the order of events kept. One
+# that had been further ahead would hold what follows in a future that readers refuse.
+_MAX_STEP_BACK = 60_000_000
+_PREFIX = "resiliency.envision.dev/"
 
 
 def _quiet(call):
@@ -62,22 +67,24 @@ class Client:
     def from_environment(cls, **options):
         return cls(os.environ.get("RESILIENCY_PROJECT_ID"), reporter=os.environ.get("RESILIENCY_POD"), **options)
 
-    def create(self, job_id, attempt=1, correlation_id="", owner="", tenant="", output_uri="", stage=BACKEND, timeout=30):
+    def create(self, job_id, attempt=1, correlation_id="", owner="", tenant="", output_uri="", stage=BACKEND, timeout=30,
+               traceparent=""):
         """Announces a job and returns once Pub/Sub has confirmed it, or raises."""
-        facts.check(job_id, attempt, {"correlation id": correlation_id, "owner": owner, "tenant": tenant})
-        job = Job(self, job_id, attempt, correlation_id, stage)
-        described = {"owner": owner, "tenant": tenant, "output_uri": facts.cut(output_uri, 1024)}
+        facts.check(job_id, attempt, {"correlation id": correlation_id, "owner": owner, "tenant": tenant}, output_uri)
+        job = Job(self, job_id, attempt, correlation_id, stage, traceparent=facts.traceparent(traceparent),
+                  owner=owner, output_uri=output_uri)
+        described = {"owner": owner, "tenant": tenant, "output_uri": output_uri}
         event = job._claim_event({"state": "JOB_STATE_PENDING"}, job.stage)
         event["description"] = {k: v for k, v in described.items() if v}
         if self._project:
             message = json_format.ParseDict(event, JobEvent())
-            self._publish(message, "").result(timeout=timeout)
+            self._publish(message, job._traceparent).result(timeout=timeout)
             self._print(message, event)
             job._note("job.created", sequence=0)
         return job
 
-    def join(self, job_id, attempt=1, correlation_id="", stage=BACKEND, in_pod=False, traceparent=""):
-        """Takes up a job that another process has created."""
+    def join(self, job_id, attempt=1, correlation_id="", stage=BACKEND, in_pod=False, traceparent="", tracestate=""):
+        """Takes up a job that another process has created: join(**ref). tracestate is not carried on."""
         facts.check(job_id, attempt, {"correlation id": correlation_id})
         return Job(self, job_id, attempt, correlation_id, stage, in_pod, facts.traceparent(traceparent))
 
@@ -152,22 +159,40 @@ class Client:
 class Job:
     """One run of a job, as far as this process works on it."""
 
-    def __init__(self, client, job_id, attempt, correlation_id, stage, in_pod=False, traceparent=""):
-        self._traceparent = traceparent
+    def __init__(self, client, job_id, attempt, correlation_id, stage, in_pod=False, traceparent="", owner="", output_uri=""):
+        self._traceparent, self._owner, self._output_uri = traceparent, owner, output_uri
         self._client, self.id, self.attempt, self.correlation_id = client, job_id, attempt, correlation_id
         self.stage, self._in_pod, self._entered = stage._replace(name=facts.stage_name(stage.name)), in_pod, None
         self._count, self._last, self._lock = 0, 0, threading.Lock()
 
+    def ref(self):
+        """Names the run, for the product to pass to the next process, as JSON say; empty values are left out."""
+        ref = {"job_id": self.id, "attempt": self.attempt, "correlation_id": self.correlation_id,
+               "traceparent": self._traceparent}
+        return {k: v for k, v in ref.items() if v}
+
+    def labels(self):
+        """What a Kubernetes Job and its pods must carry to be followed."""
+        return {_PREFIX + "job-id": self.id}
+
+    def annotations(self):
+        """What a Kubernetes Job and its pods should carry."""
+        known = {"attempt": str(self.attempt), "correlation-id": self.correlation_id, "owner": self._owner,
+                 "output-uri": self._output_uri, "traceparent": self._traceparent}
+        return {_PREFIX + k: v for k, v in known.items() if v}
+
     @_quiet
     def enter(self, stage):
-        """Says that the job is in a stage, and ends the one that this process was in."""
+        """Says that the job is in a stage, and ends the one that this process was in; in a pod it is a step."""
         self._leave()
         self.stage = stage._replace(name=facts.stage_name(stage.name))
         if stage.kubernetes and not self._in_pod:
             self._claim({"state": "JOB_STATE_PENDING"})
             self._note("job.handed-over")
             return
-        self._claim({"state": "JOB_STATE_RUNNING"})
+        # A claim about a later stage would outrank the condition of the pod's own Job.
+        if not self._in_pod or self.stage[:2] == KUBERNETES[:2]:
+            self._claim({"state": "JOB_STATE_RUNNING"})
         self._entered = self.phase("stage")
 
     def phase(self, name):
@@ -203,13 +228,23 @@ class Job:
             self._claim({"state": "JOB_STATE_FAILED", "evidence": "EVIDENCE_STATED", "cause": cause,
                          "detail": cause["message"]})
 
-    def _leave(self, cause=None):
+    @_quiet
+    def cancel(self, reason=""):
+        """Says that somebody wished the job to end, in whatever stage it is; in a pod it does nothing."""
+        if self._in_pod:
+            return
+        cause = _cause(reason, "USER")
+        self._leave(cause, "CANCELLED")
+        self._claim({"state": "JOB_STATE_CANCELLED", "evidence": "EVIDENCE_STATED", "cause": cause,
+                     "detail": cause["message"]}, _WHOLE_JOB)
+
+    def _leave(self, cause=None, outcome="FAILED"):
         entered, self._entered = self._entered, None
         if entered:
-            entered._end("FAILED" if cause else "SUCCEEDED", cause)
+            entered._end(outcome if cause else "SUCCEEDED", cause)
 
-    def _claim(self, status):
-        self._client.send(JobEvent, self._claim_event(status, self.stage), self._traceparent)
+    def _claim(self, status, stage=None):
+        self._client.send(JobEvent, self._claim_event(status, stage or self.stage), self._traceparent)
 
     def _claim_event(self, status, stage):
         name = "STAGE_DONE" if status.get("stage_done") else status["state"].replace("JOB_STATE_", "")
@@ -231,7 +266,10 @@ class Job:
 
     def _head(self, stage, name, what, *numbers):
         with self._lock:
-            self._last = micros = max(time.time_ns() // 1000, self._last + 1)
+            micros = time.time_ns() // 1000
+            if micros <= self._last <= micros + _MAX_STEP_BACK:
+                micros = self._last + 1
+            self._last = micros
         return {"event_id": facts.event_id(self.id, self.attempt, stage.name, name, what, *numbers),
                 "occurred_at": facts.rfc3339(micros), "job_id": self.id, "attempt": self.attempt,
                 "stage": {"name": stage.name, "ordinal": max(int(stage.ordinal), 0)},

@@ -4,6 +4,7 @@ import hashlib
 import re
 import uuid
 from datetime import datetime, timezone
+from urllib.parse import urlsplit
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://github.com/envision/resiliency/events")
 _ID = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -20,7 +21,7 @@ def sequence_base(instance):
     return (int.from_bytes(hashlib.sha256(instance.encode()).digest()[:8], "big") >> 31) << 20
 
 
-def check(job_id, attempt, names):
+def check(job_id, attempt, names, output_uri=""):
     """Raises ValueError on what names no run of a job."""
     if not isinstance(job_id, str) or not _ID.fullmatch(job_id):
         raise ValueError(f"job id {str(job_id)[:126]!r} is no Kubernetes label value")
@@ -29,6 +30,18 @@ def check(job_id, attempt, names):
     for name, text in names.items():
         if not isinstance(text, str) or not text.isprintable() or len(text.encode()) > 256:
             raise ValueError(f"the {name} is longer than 256 bytes or not printable")
+    if output_uri != "" and not _is_output(output_uri):
+        raise ValueError("the output URI is not of the form gs://bucket/prefix/")
+
+
+def _is_output(text):
+    if not isinstance(text, str) or not text.isprintable() or len(text.encode()) > 1024:
+        return False
+    try:
+        uri = urlsplit(text)
+    except ValueError:
+        return False
+    return uri.scheme == "gs" and uri.netloc != "" and uri.path.endswith("/")
 
 
 def traceparent(text):

@@ -34,6 +34,13 @@ def main():
     job = client.join("py-4")
     job.enter(BACKEND._replace(name="Stage of <mine>", ordinal=-3))
     job.succeed()
+    job = client.join("py-5")
+    job.enter(BACKEND)
+    job.cancel("not needed any more")
+    job = client.join("py-6", in_pod=True, stage=KUBERNETES)
+    job.enter(KUBERNETES)
+    job.enter(KUBERNETES._replace(name="postprocess", ordinal=40))
+    job.succeed()
     return client.close(timeout=20)
 
 

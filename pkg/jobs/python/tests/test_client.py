@@ -4,8 +4,9 @@ import io
 import json
 import unittest
 from concurrent.futures import Future
+from unittest import mock
 
-from envision_resiliency import BACKEND, Client
+from envision_resiliency import BACKEND, KUBERNETES, Client, Stage
 from envision_resiliency.messages import JobEvent, PhaseEvent
 
 
@@ -63,6 +64,68 @@ class ClientTest(unittest.TestCase):
                 with self.assertRaises(ValueError, msg=str(arguments)):
                     unset.join(**arguments)
 
+    def test_output_is_a_prefix_in_a_bucket(self):
+        for unset in (client(Fake()), Client()):
+            for uri in ("s3://x", "s3://bucket/out/", "gs://bucket/out", "gs://", "gs:///out/", "bucket/out/", "gs://b/\n/", "gs://[/",
+                        "gs://b/" + "x" * 1024 + "/", "gs://b/\ud800/", 7, None):
+                with self.assertRaises(ValueError, msg=repr(uri)):
+                    unset.create("j", output_uri=uri)
+            unset.create("j", output_uri="gs://bucket/out/")
+
+    def test_time_never_goes_back(self):
+        self.assertEqual(self._times(100, 99, 99, 41, 41), [100_000_000, 100_000_001, 100_000_002, 100_000_003, 100_000_004])
+
+    def test_time_follows_a_corrected_clock(self):
+        self.assertEqual(self._times(3700, 100, 101), [3_700_000_000, 100_000_000, 101_000_000])
+
+    def _times(self, *clock):
+        """The times of events, in microseconds, that are sent as the clock shows these seconds."""
+        fake = Fake()
+        job = client(fake).join("j")
+        with mock.patch("envision_resiliency.client.time.time_ns", side_effect=[s * 10**9 for s in clock]):
+            for _ in clock:
+                job.phase("p")
+        times = [PhaseEvent.FromString(data).occurred_at for _, data, _ in fake.sent]
+        return [at.seconds * 1_000_000 + at.nanos // 1000 for at in times]
+
+    def test_cancel_is_about_the_whole_job(self):
+        fake = Fake()
+        c = client(fake)
+        job = c.join("j")
+        job.enter(BACKEND)
+        job.cancel("not needed any more")
+        ended, claim = PhaseEvent.FromString(fake.sent[-2][1]).ended, JobEvent.FromString(fake.sent[-1][1])
+        self.assertEqual((ended.outcome, ended.cause.message), (3, "not needed any more"))
+        self.assertEqual((claim.stage.name, claim.stage.ordinal), ("", 2**31 - 1))
+        self.assertEqual((claim.status_observed.state, claim.status_observed.detail), (6, "not needed any more"))
+        sent = len(fake.sent)
+        c.join("j", in_pod=True, stage=KUBERNETES).cancel("it is not the pod's to say")
+        self.assertEqual(len(fake.sent), sent)
+
+    def test_in_a_pod_the_job_of_kubernetes_has_the_last_word(self):
+        for stage, claims in ((KUBERNETES, 1), (Stage("postprocess", 40), 0), (BACKEND, 0), (Stage("kubernetes", 31), 0)):
+            fake = Fake()
+            client(fake).join("j", stage=KUBERNETES, in_pod=True).enter(stage)
+            topics = [topic.rsplit("/", 1)[1] for topic, _, _ in fake.sent]
+            self.assertEqual((topics.count("job-events"), topics.count("job-phases")), (claims, 1), msg=str(stage))
+
+    def test_what_the_next_process_needs(self):
+        parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        fake = Fake()
+        c = client(fake)
+        job = c.create("j-1", 2, "req-1", "ann", "acme", "gs://b/out/", traceparent=parent)
+        self.assertEqual(job.labels(), {"resiliency.envision.dev/job-id": "j-1"})
+        self.assertEqual(job.annotations(), {
+            "resiliency.envision.dev/attempt": "2", "resiliency.envision.dev/correlation-id": "req-1",
+            "resiliency.envision.dev/owner": "ann", "resiliency.envision.dev/output-uri": "gs://b/out/",
+            "resiliency.envision.dev/traceparent": parent})
+        self.assertEqual({attributes["traceparent"] for _, _, attributes in fake.sent}, {parent})
+        self.assertEqual(json.loads(json.dumps(job.ref())),
+                         {"job_id": "j-1", "attempt": 2, "correlation_id": "req-1", "traceparent": parent})
+        self.assertEqual(c.join(**job.ref()).ref(), job.ref())
+        self.assertEqual(c.join(**job.ref(), tracestate="vendor=1").ref(), job.ref())  # as Go passes it on
+        self.assertEqual(c.join("j").annotations(), {"resiliency.envision.dev/attempt": "1"})
+
     def test_not_configured_does_nothing(self):
         out = io.StringIO()
         unset = Client(out=out)
@@ -83,6 +146,7 @@ class ClientTest(unittest.TestCase):
                 phase.progress(float("nan"))
                 phase.progress(float("inf"), float("nan"))
             job.fail(ValueError("x"), cause=object())
+            job.cancel(object())
             job.succeed()
             job.done()
 
