@@ -22,8 +22,8 @@ var ErrFilter = errors.New("this search cannot be made")
 
 // Filter chooses jobs; empty fields choose all.
 type Filter struct {
-	// JobID is the id of one job, Prefix the beginning of ids. With either, jobs come
-	// in the order of their ids.
+	// JobID is the id of one job, Prefix the beginning of ids; not both. With either,
+	// jobs come in the order of their ids, and no time can be asked for.
 	JobID, Prefix string
 	Owner         string
 	// State, Cause and Stage are names as records hold them; Stage is UNSPECIFIED
@@ -53,8 +53,10 @@ func (f *Filter) check(limit int) error {
 	// Whatever begins an id could itself be one, but for its last character.
 	case f.Prefix != "" && job.CheckID(f.Prefix+"0") != nil && job.CheckID(f.Prefix) != nil:
 		return refuse("no job id begins with %q", job.Cut(f.Prefix, 64))
-	case f.Prefix != "" && (!f.From.IsZero() || !f.To.IsZero()):
-		return refuse("a beginning of ids and a time cannot be asked for together")
+	case f.JobID != "" && f.Prefix != "":
+		return refuse("an id and a beginning of ids cannot be asked for together")
+	case f.byID() && (!f.From.IsZero() || !f.To.IsZero()):
+		return refuse("ids and a time cannot be asked for together")
 	default:
 		return nil
 	}

@@ -26,6 +26,10 @@ func TestFilter_Check(t *testing.T) {
 		"prefix_too_long": {Filter{Prefix: strings.Repeat("x", 64)}, 50, false},
 		"longest_prefix":  {Filter{Prefix: strings.Repeat("x", 63)}, 50, true},
 		"prefix_and_time": {Filter{Prefix: "j", From: time.Now()}, 50, false},
+		"prefix_to_time":  {Filter{Prefix: "j", To: time.Now()}, 50, false},
+		"id_and_from":     {Filter{JobID: "j", From: time.Now()}, 50, false},
+		"id_and_to":       {Filter{JobID: "j", To: time.Now()}, 50, false},
+		"id_and_prefix":   {Filter{JobID: "j-1", Prefix: "j"}, 50, false},
 		"many_tenants":    {Filter{Tenants: make([]string, 31)}, 50, false},
 	}
 	for name, tc := range cases {

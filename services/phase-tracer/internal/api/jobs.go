@@ -172,7 +172,7 @@ func searchError(err error) error {
 	if errors.Is(err, search.ErrFilter) {
 		return &web.Error{
 			Status: http.StatusBadRequest, Code: "bad_filter", Err: err, Message: "This search cannot be made.",
-			Remedy: "Ask for an id or its beginning without a time, and for one tenant if you see more than " +
+			Remedy: "Ask for an id or for its beginning, without a time, and for one tenant if you see more than " +
 				strconv.Itoa(search.MaxTenants) + ".",
 		}
 	}
