@@ -220,6 +220,44 @@ func TestBook_CountsEachEndOnce(t *testing.T) {
 	}
 }
 
+// A stage takes as long as its Kubernetes Job only where that Job ended the job.
+func TestBook_Update(t *testing.T) {
+	t.Parallel()
+	end := func(stage string, state job.State, evidence job.Evidence) *resiliencyv1.JobUpdate {
+		return &resiliencyv1.JobUpdate{
+			EventId: "u", State: state, Evidence: evidence, OccurredAt: timestamppb.New(epoch), Stage: &resiliencyv1.Stage{Name: stage},
+			Kubernetes: &resiliencyv1.KubernetesRef{CreatedAt: timestamppb.New(epoch.Add(-24 * time.Hour))},
+		}
+	}
+	for name, tc := range map[string]struct {
+		update        *resiliencyv1.JobUpdate
+		count, failed int64
+	}{
+		"failed":                     {end(job.StageKubernetes, job.StateFailed, job.EvidenceCondition), 1, 1},
+		"succeeded":                  {end(job.StageKubernetes, job.StateSucceeded, job.EvidenceCondition), 1, 0},
+		"deleted":                    {end(job.StageKubernetes, job.StateCancelled, job.EvidenceDeleted), 1, 0},
+		"not_final":                  {end(job.StageKubernetes, job.StateFailed, job.EvidenceAbsence), 0, 0},
+		"next_attempt_fails_earlier": {end(job.StageBackend, job.StateFailed, job.EvidenceStated), 0, 0},
+		"next_attempt_has_no_job":    {end(job.StageKubernetes, job.StateFailed, job.EvidenceStated), 0, 0},
+		"later_stage":                {end("postprocess", job.StateSucceeded, job.EvidenceStated), 0, 0},
+		"cancelled_by_its_user":      {end("", job.StateCancelled, job.EvidenceStated), 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(&memory{sums: map[string]Sum{}}, nil)
+			b.Update(t.Context(), tc.update)
+			b.settle(t)
+			var count, failed int64
+			for _, r := range b.report(t, 24*time.Hour) {
+				count, failed = count+r.Count, failed+r.Failed
+			}
+			if count != tc.count || failed != tc.failed {
+				t.Errorf("%d counted, %d of them failed", count, failed)
+			}
+		})
+	}
+}
+
 func TestBook_IsBounded(t *testing.T) {
 	t.Parallel()
 	store := &memory{sums: map[string]Sum{}}

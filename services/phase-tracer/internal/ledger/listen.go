@@ -60,17 +60,28 @@ func (b *Book) Phase(ctx context.Context, e *resiliencyv1.PhaseEvent) {
 }
 
 // Update counts the stage of a Kubernetes Job that has ended, from its creation on.
+//
+// An update names the last Kubernetes Job of the job, whoever ended the job: another
+// stage, or a later attempt that has no Job of its own, did not take that long. So
+// only what the Job itself shows of its end counts.
 func (b *Book) Update(_ context.Context, u *resiliencyv1.JobUpdate) {
 	created := u.GetKubernetes().GetCreatedAt()
-	if !job.Terminal(u.GetState()) || !job.Final(u.GetState(), u.GetEvidence()) || created == nil || u.GetCorrected() != nil {
+	if !job.Terminal(u.GetState()) || !shownByJob(u) || !created.IsValid() || u.GetCorrected() != nil {
 		return
 	}
 	b.queue(func(context.Context) {
 		if b.repeated(u.GetEventId()) {
 			return
 		}
-		b.took(row{Stage: u.GetStage().GetName()}, created.AsTime(), u.GetOccurredAt().AsTime(), u.GetState() != job.StateSucceeded)
+		b.took(row{Stage: job.StageKubernetes}, created.AsTime(), u.GetOccurredAt().AsTime(), u.GetState() == job.StateFailed)
 	})
+}
+
+// shownByJob reports whether a Kubernetes Job ended the job: by its condition, or by
+// being deleted.
+func shownByJob(u *resiliencyv1.JobUpdate) bool {
+	return u.GetStage().GetName() == job.StageKubernetes &&
+		(u.GetEvidence() == job.EvidenceCondition || u.GetEvidence() == job.EvidenceDeleted)
 }
 
 func (b *Book) queue(count func(ctx context.Context)) {
