@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -106,12 +107,22 @@ func (x *Exporter) send(remote trace.SpanContext, e *resiliencyv1.PhaseEvent, fr
 	if remote.IsValid() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, remote.WithTraceFlags(trace.FlagsSampled))
 	}
-	_, span := x.tracer.Start(ctx, e.GetStage().GetName()+"/"+e.GetName(), trace.WithTimestamp(from), trace.WithAttributes(attributes(e)...))
+	_, span := x.tracer.Start(ctx, nameOf(e), trace.WithTimestamp(from), trace.WithAttributes(attributes(e)...))
 	if cause := causeOf(e); cause != nil || e.GetEnded().GetOutcome() == resiliencyv1.PhaseOutcome_PHASE_OUTCOME_FAILED {
-		span.SetStatus(codes.Error, job.CauseName(cause.GetCause())+": "+cause.GetMessage())
+		span.SetStatus(codes.Error, job.CauseName(cause.GetCause()))
 	}
 	span.End(trace.WithTimestamp(to))
 	x.spans.Inc()
+}
+
+// nameOf is what spans of a kind share: tracing backends keep a list of all names. Pods
+// have names of their own, the phases of which (kube.PhasePod) become one.
+func nameOf(e *resiliencyv1.PhaseEvent) string {
+	name := e.GetName()
+	if strings.HasPrefix(name, "pod ") {
+		name = "pod"
+	}
+	return e.GetStage().GetName() + "/" + name
 }
 
 func causeOf(e *resiliencyv1.PhaseEvent) *resiliencyv1.CauseDetail {
@@ -121,12 +132,13 @@ func causeOf(e *resiliencyv1.PhaseEvent) *resiliencyv1.CauseDetail {
 	return e.GetNoted().GetCause()
 }
 
-// attributes hold nothing of a payload but its head: a trace goes to others than
-// who may see the job.
+// attributes hold nothing of a payload but its head, and the status nothing but the
+// cause's name: a trace goes to others than who may see the job.
 func attributes(e *resiliencyv1.PhaseEvent) []attribute.KeyValue {
 	return []attribute.KeyValue{
 		attribute.String("job.id", e.GetJobId()), attribute.Int("job.attempt", int(e.GetAttempt())),
-		attribute.String("job.stage", e.GetStage().GetName()), attribute.String("job.correlation_id", e.GetCorrelationId()),
+		attribute.String("job.stage", e.GetStage().GetName()), attribute.String("job.phase", e.GetName()),
+		attribute.String("job.correlation_id", e.GetCorrelationId()),
 		attribute.String("job.event_id", e.GetEventId()), attribute.String("job.source", job.SourceName(e.GetSource())),
 	}
 }

@@ -2,13 +2,17 @@ package export
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -66,8 +70,51 @@ func TestExporter_OneRunIsOneTrace(t *testing.T) {
 		t.Errorf("traces %s %s %s, spans %s %s %s", trace0, trace1, trace2, span0, span1, span3)
 	}
 	s := spans[0]
-	if s.Name() != "kubernetes/infer" || s.EndTime().Sub(s.StartTime()) != time.Minute || s.Status().Code != codes.Error || s.Status().Description != "OOM: too much" {
+	if s.Name() != "kubernetes/infer" || s.EndTime().Sub(s.StartTime()) != time.Minute || s.Status().Code != codes.Error || s.Status().Description != "OOM" {
 		t.Errorf("span %s of %s, %+v", s.Name(), s.EndTime().Sub(s.StartTime()), s.Status())
+	}
+}
+
+// Spans go to others than who may see the job: no text of it goes with them.
+func TestExporter_SendsNoText(t *testing.T) {
+	t.Parallel()
+	const secret = "token=hunter2"
+	told := &resiliencyv1.CauseDetail{Cause: job.CauseAppExit, Message: secret, Reason: secret, Pod: secret, Container: secret, Node: secret}
+	ended, noted := event("j-1", "e", 1), event("j-1", "n", 1)
+	ended.GetEnded().Cause = told
+	noted.Event = &resiliencyv1.PhaseEvent_Noted{Noted: &resiliencyv1.PhaseNoted{Level: resiliencyv1.NoteLevel_NOTE_LEVEL_ERROR, Cause: told}}
+	for _, e := range []*resiliencyv1.PhaseEvent{ended, noted} {
+		e.Message, e.Details = secret, map[string]string{secret: secret}
+	}
+	spans := recorded(t, func(x *Exporter) {
+		x.Finished(trace.SpanContext{}, ended, epoch.Add(-time.Minute))
+		x.Phase(t.Context(), noted)
+	})
+	if len(spans) != 2 {
+		t.Fatalf("%d spans", len(spans))
+	}
+	for _, s := range spans {
+		if sent := fmt.Sprintf("%+v", tracetest.SpanStubFromReadOnlySpan(s)); strings.Contains(sent, secret) {
+			t.Errorf("a text goes out: %s", sent)
+		}
+		if s.Status().Code != codes.Error || s.Status().Description != "APP_EXIT" {
+			t.Errorf("status %+v", s.Status())
+		}
+	}
+}
+
+// Pods do not make a name each.
+func TestExporter_NamesAreFew(t *testing.T) {
+	t.Parallel()
+	for phase, want := range map[string]string{
+		"pod train-x7k2p": "kubernetes/pod", "pod.scheduled": "kubernetes/pod.scheduled", "infer": "kubernetes/infer",
+	} {
+		e := event("j-1", "e", 1)
+		e.Name = phase
+		s := recorded(t, func(x *Exporter) { x.Finished(trace.SpanContext{}, e, epoch) })[0]
+		if s.Name() != want || !slices.Contains(s.Attributes(), attribute.String("job.phase", phase)) {
+			t.Errorf("phase %q is span %q with %v", phase, s.Name(), s.Attributes())
+		}
 	}
 }
 
