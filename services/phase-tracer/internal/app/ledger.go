@@ -21,7 +21,7 @@ func (d durations) Ledger(ctx context.Context, window time.Duration) (*web.Ledge
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it says of what
 	}
-	out := &web.Ledger{From: report.From, To: report.To, Rows: make([]web.LedgerRow, len(report.Rows))}
+	out := &web.Ledger{From: report.From, To: report.To, Partial: !report.Complete, Rows: make([]web.LedgerRow, len(report.Rows))}
 	for i := range report.Rows {
 		r := &report.Rows[i]
 		out.Rows[i] = web.LedgerRow{

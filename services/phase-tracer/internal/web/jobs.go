@@ -28,7 +28,9 @@ type LedgerReader interface {
 type Ledger struct {
 	// From and To bound the window; what it is compared with lies before.
 	From, To time.Time
-	Rows     []LedgerRow
+	// Partial says that there was more than could be summed up.
+	Partial bool
+	Rows    []LedgerRow
 }
 
 // LedgerRow is one phase of a stage, or with an empty Phase the whole stage.

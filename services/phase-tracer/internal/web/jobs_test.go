@@ -150,6 +150,11 @@ func TestLedger(t *testing.T) {
 		t.Errorf("%d rows seen, %d folded away", seen, rest)
 	}
 	says(t, p.id(t, "ledger"), "epoch-150")
+	if strings.Contains(p.text(), "of a part") {
+		t.Error("a whole report says that it is one of a part")
+	}
+	f.ledger.Partial = true
+	says(t, f.page(t, "/ledger").id(t, "partial"), "of a part")
 	f.ledger = web.Ledger{}
 	says(t, f.page(t, "/ledger").id(t, "slow"), "No phase ended in this window")
 }
