@@ -115,6 +115,18 @@ func TestStop(t *testing.T) {
 			}
 		})
 	}
+	whole := status(job.StateCancelled, job.EvidenceStated, 90)
+	whole.View.Stage, whole.View.Ordinal = "", job.OrdinalWholeJob
+	stopped := Build(&Input{Record: whole, Phases: []Phase{
+		phase("backend", "save", 1, started), phase("backend", "save", 2, succeeded), phase("kubernetes", "render", 3, started),
+		phase("kubernetes", "later", 5, started, attempt(2)), phase("", "job.cancelled", 90, noted),
+	}}, at(100)).Stop
+	if stopped == nil || !stopped.Over || stopped.Stage != "kubernetes" || stopped.Phase != "render" || !stopped.At.Equal(at(90)) {
+		t.Errorf("a job that its user cancelled stopped at %+v", stopped)
+	}
+	if got := Build(&Input{Record: whole}, at(100)).Stop; got == nil || got.Stage != "" || got.Phase != "" {
+		t.Errorf("one of which nothing else is known stopped at %+v", got)
+	}
 	if got := Build(&Input{Record: status(job.StateSucceeded, job.EvidenceCondition, 9)}, at(10)).Stop; got != nil {
 		t.Errorf("a job that succeeded stopped at %+v", got)
 	}

@@ -3,7 +3,8 @@ package timeline
 import "strings"
 
 // stopOf finds where the job stopped or, while it goes on, where it is. The
-// record says in which attempt and stage; the phases say where in it.
+// record says in which attempt and stage; the phases say where in it, and in which
+// stage where the record speaks of the whole job.
 //
 // Of a job that ended badly it is the phase that failed of the record's cause,
 // else the last that failed there, else the last that never ended, else the last
@@ -17,9 +18,14 @@ func stopOf(s *Status, drafts []draft) *Stop {
 		return nil
 	}
 	out := &Stop{Over: s.Terminal, Attempt: s.Attempt, Stage: s.Stage, At: s.At, Cause: s.Cause}
+	if out.Stage == "" { // said of the whole job, such as a user's cancel
+		if far := furthest(drafts, func(d *draft) bool { return d.attempt == s.Attempt && d.stage != "" }); far != nil {
+			out.Stage = far.stage
+		}
+	}
 	best := choose(drafts, func(d *draft) int {
 		switch {
-		case d.attempt != s.Attempt || d.stage != s.Stage:
+		case d.attempt != s.Attempt || d.stage != out.Stage:
 			return 0
 		case !s.Terminal:
 			return openRank(d)
@@ -34,13 +40,7 @@ func stopOf(s *Status, drafts []draft) *Stop {
 // fromPhases is stopOf without a record: the furthest stage of the last attempt
 // that anything is known of.
 func fromPhases(drafts []draft) *Stop {
-	var far *draft
-	for i := range drafts {
-		d := &drafts[i]
-		if far == nil || d.attempt > far.attempt || d.attempt == far.attempt && d.ordinal > far.ordinal {
-			far = d
-		}
-	}
+	far := furthest(drafts, func(*draft) bool { return true })
 	if far == nil {
 		return nil
 	}
@@ -52,6 +52,19 @@ func fromPhases(drafts []draft) *Stop {
 		return endRank(d, nil)
 	}))
 	return out
+}
+
+// furthest is the first of the drafts that are furthest in the pipeline; nil when none
+// counts.
+func furthest(drafts []draft, counts func(*draft) bool) *draft {
+	var far *draft
+	for i := range drafts {
+		d := &drafts[i]
+		if counts(d) && (far == nil || d.attempt > far.attempt || d.attempt == far.attempt && d.ordinal > far.ordinal) {
+			far = d
+		}
+	}
+	return far
 }
 
 func (s *Stop) at(d *draft) {
