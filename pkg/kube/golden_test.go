@@ -116,6 +116,7 @@ func TestMapper_golden(t *testing.T) {
 		{"pod_image", "pod_image", pod},
 		{"pod_unschedulable", "pod_unschedulable", pod},
 		{"pod_deleted_running", "pod_deleted_running", podGone},
+		{"pod_killed", "pod_killed", podGone},
 	}
 	for _, c := range cases {
 		t.Run(c.golden, func(t *testing.T) {

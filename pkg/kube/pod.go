@@ -34,6 +34,9 @@ type Pod struct {
 	EndedAt time.Time
 	// Causes is what the pod tells of failure, most telling first.
 	Causes []PodCause
+	// Cancelled says that the pod has ended because it was deleted while it ran, not
+	// of a failure: its phase is Failed all the same.
+	Cancelled bool
 }
 
 // PodCause is one cause that a pod shows.
@@ -66,7 +69,7 @@ func ReadPod(o *corev1.Pod) *Pod {
 	if p.Ended() {
 		p.EndedAt = endOf(o)
 	}
-	p.Causes = causes(o, p)
+	p.Causes, p.Cancelled = causes(o, p)
 	return p
 }
 

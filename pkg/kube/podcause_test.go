@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/envision/resiliency/pkg/job"
+	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
 // podAt is a Pod of the Job of jobAt, created at noon, edited.
@@ -68,6 +69,14 @@ func because(reason string) func(*corev1.Pod) {
 	return func(o *corev1.Pod) { o.Status.Reason = reason }
 }
 
+// gone has the deletion of a pod asked for, with half a minute of grace.
+func gone(at time.Duration) func(*corev1.Pod) {
+	return func(o *corev1.Pod) {
+		end, grace := after(at+30*time.Second), int64(30)
+		o.DeletionTimestamp, o.DeletionGracePeriodSeconds = &end, &grace
+	}
+}
+
 func unscheduled(reason string) func(*corev1.Pod) {
 	return func(o *corev1.Pod) {
 		o.Status.Conditions = append(o.Status.Conditions, corev1.PodCondition{
@@ -115,6 +124,17 @@ func TestReadPod_causes(t *testing.T) {
 		{"unschedulable", podAt(pending, unscheduled("Unschedulable")), []string{"UNSCHEDULABLE"}},
 		{"gated_is_no_cause", podAt(pending, unscheduled("SchedulingGated")), nil},
 		{"no_container_statuses", podAt(failed), nil},
+		{"deleted_while_running", podAt(failed, gone(time.Minute), main(ended("Error", 143, time.Minute+time.Second))), nil},
+		{"killed_in_the_second_of_its_deletion", podAt(failed, gone(time.Minute), main(ended("Error", 137, time.Minute))), nil},
+		{"out_of_memory_while_it_ends", podAt(failed, gone(time.Minute), main(ended("OOMKilled", 137, 2*time.Minute))), []string{"OOM"}},
+		{"failed_before_its_deletion", podAt(failed, gone(2*time.Minute), main(ended("Error", 143, time.Minute))), []string{"APP_EXIT"}},
+		{"restarted_before_its_deletion", podAt(failed, gone(time.Hour), main(ended("Error", 143, time.Hour)), last(ended("Error", 1, time.Minute))), []string{"APP_EXIT"}},
+		{"evicted_and_deleted", podAt(failed, gone(time.Minute), disrupted("EvictionByEvictionAPI"), main(ended("Error", 143, time.Hour))), []string{"EVICTED"}},
+		{"one_of_two_has_ended", podAt(running, gone(time.Minute), main(ended("Error", 143, time.Hour)), main(corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})), nil},
+		{"init_container_killed", podAt(failed, gone(time.Minute), initial(ended("Error", 143, time.Hour), nil), main(waiting("PodInitializing"))), nil},
+		{"nobody_knows_how_it_ended", podAt(failed, gone(time.Minute), main(corev1.ContainerState{
+			Terminated: &corev1.ContainerStateTerminated{Reason: "ContainerStatusUnknown", ExitCode: 137},
+		})), nil},
 		{"two_containers", podAt(failed, main(ended("Error", 2, time.Minute)), main(ended("OOMKilled", 137, time.Minute))), []string{"APP_EXIT", "OOM"}},
 	}
 	for _, c := range cases {
@@ -129,6 +149,48 @@ func TestReadPod_causes(t *testing.T) {
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("causes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A pod that ended of its deletion is cancelled: its phase is Failed all the same.
+func TestMapper_Pod_outcome(t *testing.T) {
+	t.Parallel()
+	const cancelled, failed, succeeded = resiliencyv1.PhaseOutcome_PHASE_OUTCOME_CANCELLED,
+		resiliencyv1.PhaseOutcome_PHASE_OUTCOME_FAILED, resiliencyv1.PhaseOutcome_PHASE_OUTCOME_SUCCEEDED
+	killed := main(ended("Error", 143, time.Hour))
+	ready := func(at time.Duration) func(*corev1.Pod) {
+		return func(o *corev1.Pod) {
+			o.Status.Conditions = append(o.Status.Conditions, corev1.PodCondition{
+				Type: corev1.PodReady, Status: corev1.ConditionFalse, LastTransitionTime: after(at),
+			})
+		}
+	}
+	cases := []struct {
+		name string
+		pod  *Pod
+		want resiliencyv1.PhaseOutcome
+	}{
+		{"deleted_while_running", podAt(corev1.PodFailed, gone(time.Minute), killed), cancelled},
+		{"deleted_after_a_restart", podAt(corev1.PodFailed, gone(time.Minute), killed, last(ended("Error", 1, time.Second))), cancelled},
+		{"deleted_before_it_had_a_container", podAt(corev1.PodFailed, gone(time.Minute), ready(time.Hour)), cancelled},
+		{"deleted_while_it_was_prepared", podAt(corev1.PodFailed, gone(time.Minute), initial(ended("Error", 143, time.Hour), nil), ready(0)), cancelled},
+		{"killed_for_another_reason", podAt(corev1.PodFailed, killed), failed},
+		{"one_had_failed_before", podAt(corev1.PodFailed, gone(time.Minute), killed, main(ended("Error", 1, time.Second))), failed},
+		{"out_of_memory_while_it_ends", podAt(corev1.PodFailed, gone(time.Minute), main(ended("OOMKilled", 137, time.Hour))), failed},
+		{"evicted", podAt(corev1.PodFailed, gone(time.Minute), because("Evicted"), killed), failed},
+		{"a_reason_that_nobody_knows", podAt(corev1.PodFailed, gone(time.Minute), because("ByARuntime"), killed), failed},
+		{"removed_after_its_end", podAt(corev1.PodFailed, gone(time.Hour), ready(time.Minute)), failed},
+		{"it_managed_to_end_well", podAt(corev1.PodSucceeded, gone(time.Minute), main(ended("Completed", 0, time.Hour))), succeeded},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := must(t)(testMapper().Pod(c.pod, jobAt()))
+			end := f.Phases[len(f.Phases)-1].GetEnded()
+			if end == nil || end.GetOutcome() != c.want {
+				t.Errorf("the last phase is %v, want the outcome %s", f.Phases[len(f.Phases)-1], c.want)
 			}
 		})
 	}

@@ -81,10 +81,14 @@ func (m *Mapper) podHead(p *Pod, owner *Job) (job.Observation, error) {
 }
 
 func (p *Pod) outcome() resiliencyv1.PhaseOutcome {
-	if p.Phase == "Succeeded" {
+	switch {
+	case p.Phase == "Succeeded":
 		return resiliencyv1.PhaseOutcome_PHASE_OUTCOME_SUCCEEDED
+	case p.Cancelled:
+		return resiliencyv1.PhaseOutcome_PHASE_OUTCOME_CANCELLED
+	default:
+		return resiliencyv1.PhaseOutcome_PHASE_OUTCOME_FAILED
 	}
-	return resiliencyv1.PhaseOutcome_PHASE_OUTCOME_FAILED
 }
 
 // podNote makes a phase of a cause that the end of the pod's own phase will not

@@ -26,9 +26,10 @@ func (f *failure) key() string { return string(f.pod.UID) + "@" + f.at.UTC().For
 
 // failedAt is when a pod failed. Where a container failed and is started again,
 // the pod goes on: that run's log is gone with the next. A pod that still runs
-// when its Job's time is over is about to be killed for it.
+// when its Job's time is over is about to be killed for it. One that was killed
+// since it was deleted has not failed: a wave of cancellations tells nothing.
 func failedAt(p *kube.Pod, j *kube.Job) (at time.Time, failed bool) {
-	if p.Phase == corev1.PodFailed {
+	if p.Phase == corev1.PodFailed && !p.Cancelled {
 		return p.EndedAt, true
 	}
 	for i := range p.Causes {
@@ -39,7 +40,7 @@ func failedAt(p *kube.Pod, j *kube.Job) (at time.Time, failed bool) {
 			}
 		}
 	}
-	if !failed && j.Overdue() && p.Phase == corev1.PodRunning {
+	if !failed && j.Overdue() && (p.Phase == corev1.PodRunning || p.Cancelled) {
 		return decidedAt(j)
 	}
 	return at, failed

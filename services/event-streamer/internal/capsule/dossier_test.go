@@ -50,6 +50,10 @@ func TestFailedAt(t *testing.T) {
 	t.Parallel()
 	waiting := restarted("p", 5)
 	waiting.Causes[0].Waiting = true
+	killed := func(p *kube.Pod) *kube.Pod {
+		p.Phase, p.EndedAt, p.Cancelled = corev1.PodFailed, after(90), true
+		return p
+	}
 	overdue := jobWith(holds(batchv1.JobFailureTarget, "DeadlineExceeded", 60))
 	cases := []struct {
 		name   string
@@ -64,6 +68,10 @@ func TestFailedAt(t *testing.T) {
 		{"waits_for_an_image", waiting, jobWith(), 0, false},
 		{"runs_when_time_is_over", restarted("p"), overdue, 60, true},
 		{"has_succeeded_when_time_is_over", &kube.Pod{Phase: corev1.PodSucceeded}, overdue, 0, false},
+		{"killed_as_it_was_deleted", killed(restarted("p")), jobWith(), 0, false},
+		{"killed_after_a_container_was_restarted", killed(restarted("p", 5)), jobWith(), 5, true},
+		{"killed_when_time_is_over", killed(restarted("p")), overdue, 60, true},
+		{"killed_when_its_job_fails_otherwise", killed(restarted("p")), jobWith(holds(batchv1.JobFailureTarget, "BackoffLimitExceeded", 60)), 0, false},
 		{"runs_when_its_job_fails_otherwise", restarted("p"), jobWith(holds(batchv1.JobFailureTarget, "BackoffLimitExceeded", 60)), 0, false},
 	}
 	for _, c := range cases {

@@ -14,7 +14,7 @@ func (p *Pool) PodSeen(pod *kube.Pod, owner *kube.Job, deleted bool) {
 	if !failed || time.Since(at) > p.cfg.Recent {
 		return
 	}
-	if deleted && !pod.Ended() && len(pod.Causes) == 0 {
+	if deleted && (!pod.Ended() || pod.Cancelled) && len(pod.Causes) == 0 {
 		return // it was killed with its Job, and has taken everything along
 	}
 	p.mu.Lock()

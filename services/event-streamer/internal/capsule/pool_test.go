@@ -259,6 +259,10 @@ func TestPool_ignores(t *testing.T) {
 		killed := restarted("killed")
 		b.PodSeen(killed, overdue, true)
 		b.JobSeen(jobNamed("u-5", backoffLimit(old)))
+		cancelled := failedNow("cancelled")
+		cancelled.Cancelled = true
+		b.PodSeen(cancelled, jobNamed("u-6"), false)
+		b.PodSeen(cancelled, overdue, true)
 		synctest.Wait()
 		if got := b.sender.pods(); got != nil {
 			t.Errorf("capsules of %v", got)

@@ -31,11 +31,15 @@ func (w *Watcher) podSeen(p *kube.Pod, mark fact.Mark, deleted bool) {
 		return
 	}
 	w.podSays(p, owner, deleted, mark, w.markOf(owner))
-	if p.Ended() && !p.Waiting() {
-		// It can say no more, not even when its Job runs out of time.
+	if saidAll(p) {
 		w.pods[p.Namespace].forget(p)
 	}
 }
+
+// saidAll reports whether a pod can say no more, not even when its Job runs out of
+// time. What it waited for counts then, and so does that it was killed: mostly by the
+// Job's controller, which says why a moment later. It is gone soon in any case.
+func saidAll(p *kube.Pod) bool { return p.Ended() && !p.Waiting() && !p.Cancelled }
 
 // owner finds the Job of a pod, among those deleted too. Nil means that it has
 // not been seen yet: when it is, it asks for its pods.
@@ -61,7 +65,7 @@ func (w *Watcher) podsOf(j *kube.Job, mark fact.Mark) {
 	}
 	for _, p := range feed.of(j.UID) {
 		w.podSays(p, j, false, mark, w.markOfPod(p))
-		if p.Ended() && !p.Waiting() {
+		if saidAll(p) {
 			feed.forget(p)
 		}
 	}

@@ -76,6 +76,49 @@ func TestWatcher_podOfADeletedJob(t *testing.T) {
 	same(t, "phases", []string{"pod train-p-1"}, b.sink.phases("u-1"))
 }
 
+// hearer remembers which pods it was told of while their Job was overdue.
+type hearer struct{ pods []string }
+
+func (h *hearer) PodSeen(p *kube.Pod, owner *kube.Job, _ bool) {
+	if owner.Overdue() {
+		h.pods = append(h.pods, p.Name)
+	}
+}
+func (h *hearer) JobSeen(*kube.Job) {}
+func (h *hearer) JobGone(*kube.Job) {}
+
+// A pod that is killed says no cause. It is kept until it is gone: that its Job was
+// out of time is told a moment later, and then its last words matter.
+func TestWatcher_podKilledForItsJob(t *testing.T) {
+	t.Parallel()
+	b, heard := newBench(t), &hearer{}
+	b.Capture(heard)
+	before := newJob("u-1", running)
+	b.onAdd(before)
+	b.stored(before)
+	feed := b.pods[ns]
+	killed := newPod("p-1", "u-1", func(o *corev1.Pod) {
+		start, end, grace := metav1.NewTime(noon.Add(time.Second)), metav1.NewTime(noon.Add(time.Minute)), int64(30)
+		o.DeletionTimestamp, o.DeletionGracePeriodSeconds = &end, &grace
+		o.Status.Phase, o.Status.StartTime = corev1.PodFailed, &start
+		o.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", State: corev1.ContainerState{
+			Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 143, FinishedAt: metav1.NewTime(noon.Add(31 * time.Second))},
+		}}}
+	})
+	if err := feed.Add(killed); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range feed.take() {
+		b.pod(c)
+	}
+	b.onUpdate(before, newJob("u-1", running, holds(batchv1.JobFailureTarget, "DeadlineExceeded")))
+	same(t, "told of once the Job is overdue", []string{"train-p-1"}, heard.pods)
+	same(t, "said", []string{"status RUNNING", "cause DEADLINE"}, b.sink.labels("u-1"))
+	if err := feed.Delete(killed); err != nil || feed.len() != 0 {
+		t.Errorf("%d pods kept after it was removed: %v", feed.len(), err)
+	}
+}
+
 // The controller deletes the pods of a Job that ran out of time and only then
 // says that it did. What they waited for is the cause all the same.
 func TestWatcher_podThatWaitedInVain(t *testing.T) {
