@@ -9,6 +9,6 @@
 // Of each Job the first failed pod is taken at once, and the last one when the
 // Job's failure is decided: in between, thousands may fail. A capsule's id
 // follows from the pod and the moment it failed, so a repeat is harmless, and a
-// process takes the capsules of the last few minutes again when it begins to
-// lead: nobody knows which of them its predecessor had published.
+// process takes capsules again when it begins to lead, those of the last minute if
+// it stood by: nobody knows which of them its predecessor had published.
 package capsule

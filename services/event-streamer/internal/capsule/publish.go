@@ -61,7 +61,7 @@ func (p *Pool) send(ctx context.Context, batch []fact.Fact) {
 	if err != nil {
 		p.metrics.capsules.WithLabelValues(resultUnsent).Add(float64(len(batch)))
 		p.log.Warn().Err(err).Int("capsules", len(batch)).
-			Msg("stopped with unpublished capsules; the next leader takes those of the last minutes again")
+			Msg("stopped with unpublished capsules; the next leader takes those of the last minute again")
 	}
 }
 

@@ -36,7 +36,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	close(p.taken)
 	sender.Wait()
 	if n := len(p.due); n > 0 {
-		p.log.Info().Int("jobs", n).Msg("stopped before all capsules were taken; the next leader takes those of the last minutes")
+		p.log.Info().Int("jobs", n).Msg("stopped before all capsules were taken; the next leader takes those of the last minute")
 	}
 	return nil
 }
