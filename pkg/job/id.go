@@ -33,5 +33,6 @@ func CheckStage(name string) error {
 	if name == "" || labelValue.MatchString(name) {
 		return nil
 	}
-	return fmt.Errorf("stage %q is not a lower-case name of at most %d characters", Cut(name, 2*MaxIDBytes), MaxIDBytes)
+	return fmt.Errorf("stage %q is not 1 to %d letters, digits, '-', '_' or '.', beginning and ending with a letter or digit",
+		Cut(name, 2*MaxIDBytes), MaxIDBytes)
 }
