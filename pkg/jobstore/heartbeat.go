@@ -57,30 +57,42 @@ func (s *Store) Beat(ctx context.Context, h Heartbeat) error {
 	return nil
 }
 
-// maxInstances bounds how many processes of a service are read.
-const maxInstances = 500
+// heartbeatPage is how many heartbeats are read at once.
+const heartbeatPage = 500
 
 // Heartbeats returns the last heartbeat of every process that a service has had
 // within a day, dead ones included: At tells.
 func (s *Store) Heartbeats(ctx context.Context, service string) ([]Heartbeat, error) {
-	docs, err := s.db.list(ctx, collectionInstances(service), "", maxInstances)
-	if err != nil {
-		return nil, fmt.Errorf("read heartbeats of %s: %w", service, err)
-	}
-	all := make([]Heartbeat, 0, len(docs))
-	for i := range docs {
-		r := &reader{fields: docs[i].fields}
-		all = append(all, Heartbeat{
-			Service: service, Instance: r.str("instance"), Version: r.str("version"), At: r.time("at"),
-			Every:      seconds(readAs[float64](r, "every_seconds")),
-			ProgressAt: r.time("progress_at"), InHand: r.int64("in_hand"),
-			BacklogAge: seconds(readAs[float64](r, "backlog_age_seconds")), Receiving: r.flag("receiving"),
-		})
-		if err := r.err(); err != nil {
-			return nil, fmt.Errorf("read heartbeat of %s, process %s: %w", service, docs[i].id, err)
+	var all []Heartbeat
+	for after := ""; ; {
+		docs, err := s.db.list(ctx, collectionInstances(service), after, heartbeatPage)
+		if err != nil {
+			return nil, fmt.Errorf("read heartbeats of %s: %w", service, err)
 		}
+		for i := range docs {
+			h, err := readHeartbeat(service, docs[i].fields)
+			if err != nil {
+				return nil, fmt.Errorf("read heartbeat of %s, process %s: %w", service, docs[i].id, err)
+			}
+			all = append(all, h)
+		}
+		// Processes that crash again and again leave more than a page in a day.
+		if len(docs) < heartbeatPage {
+			return all, nil
+		}
+		after = docs[len(docs)-1].id
 	}
-	return all, nil
+}
+
+func readHeartbeat(service string, fields map[string]any) (Heartbeat, error) {
+	r := &reader{fields: fields}
+	h := Heartbeat{
+		Service: service, Instance: r.str("instance"), Version: r.str("version"), At: r.time("at"),
+		Every:      seconds(readAs[float64](r, "every_seconds")),
+		ProgressAt: r.time("progress_at"), InHand: r.int64("in_hand"),
+		BacklogAge: seconds(readAs[float64](r, "backlog_age_seconds")), Receiving: r.flag("receiving"),
+	}
+	return h, r.err()
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -169,6 +169,31 @@ func TestBeat(t *testing.T) {
 	}
 }
 
+// A process that crashes again and again leaves many heartbeats; the living one
+// must not be hidden behind them.
+func TestHeartbeats_AllPages(t *testing.T) {
+	t.Parallel()
+	s := testStore(newMemory())
+	beat := func(instance string, at time.Time) {
+		t.Helper()
+		if err := s.Beat(t.Context(), Heartbeat{Service: "status-updater", Instance: instance, At: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const dead = heartbeatPage + 100
+	for n := range dead {
+		beat(fmt.Sprintf("pod-%04d", n), epoch)
+	}
+	beat("pod-x", epoch.Add(time.Hour))
+	all, err := s.Heartbeats(t.Context(), "status-updater")
+	if err != nil || len(all) != dead+1 {
+		t.Fatalf("%d heartbeats, error %v", len(all), err)
+	}
+	if last := all[dead]; last.Instance != "pod-x" || !last.At.Equal(epoch.Add(time.Hour)) {
+		t.Errorf("the last one is %+v", last)
+	}
+}
+
 func TestGet(t *testing.T) {
 	t.Parallel()
 	db := newMemory()
