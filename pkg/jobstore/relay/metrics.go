@@ -54,7 +54,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		oldest: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "resiliency_outbox_oldest_seconds",
-			Help: "Age of the oldest entry that the last sweep left unsent; 0 when it sent all.",
+			Help: "Age of the oldest entry that the last sweep of the whole outbox left unsent (0 when it sent all), " +
+				"and the time since while none could see the whole.",
 		}),
 	}
 }

@@ -94,6 +94,10 @@ type Relay struct {
 	// inHand are the entries that were offered and are not yet deleted or given
 	// up, so that a sweep beside a slow publish does not send them twice.
 	inHand map[string]struct{}
+	// oldest is the age of the oldest entry that the last whole sweep left, at
+	// sweptAt.
+	oldest  time.Duration
+	sweptAt time.Time
 }
 
 // New returns a relay; Run makes it work.
@@ -102,7 +106,7 @@ func New(outbox Outbox, publisher Publisher, cfg Config, reg prometheus.Register
 	return &Relay{
 		cfg: cfg, outbox: outbox, publisher: publisher, metrics: newMetrics(reg), log: log,
 		queue: make(chan jobstore.Entry, cfg.Queue), published: make(chan string, cfg.Queue),
-		inHand: map[string]struct{}{},
+		inHand: map[string]struct{}{}, sweptAt: cfg.Now(),
 	}
 }
 

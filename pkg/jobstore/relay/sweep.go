@@ -56,7 +56,8 @@ func (r *Relay) Sweep(ctx context.Context) (Swept, error) {
 	var total Swept
 	failed := failures{}
 	var oldest time.Duration
-	defer func() { r.metrics.oldest.Set(oldest.Seconds()) }()
+	whole := false
+	defer func() { r.noteOldest(oldest, whole) }()
 	for after := ""; ; {
 		page, err := r.outbox.PendingEntries(ctx, after, r.cfg.Page)
 		if err != nil {
@@ -71,6 +72,7 @@ func (r *Relay) Sweep(ctx context.Context) (Swept, error) {
 		sent, err := r.sendAndDelete(ctx, old, &failed)
 		total.Published += sent
 		if after = page.Next; err == nil && after == "" {
+			whole = true
 			err = failed.err()
 		}
 		if err != nil {
@@ -83,6 +85,19 @@ func (r *Relay) Sweep(ctx context.Context) (Swept, error) {
 			return total, nil
 		}
 	}
+}
+
+// noteOldest shows how old the oldest entry is that a sweep has left. One that did
+// not see the whole outbox says nothing of what it did not see: that has grown
+// older since the last whole one, or waits unseen for as long at most.
+func (r *Relay) noteOldest(oldest time.Duration, whole bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.cfg.Now()
+	if whole {
+		r.oldest, r.sweptAt = oldest, now
+	}
+	r.metrics.oldest.Set(max(oldest, r.oldest+now.Sub(r.sweptAt)).Seconds())
 }
 
 // old picks the entries to send and notes the greatest age.

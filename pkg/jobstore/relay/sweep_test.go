@@ -95,3 +95,42 @@ func TestRun_WithoutSweeps(t *testing.T) {
 		}
 	})
 }
+
+// What a sweep could not see has not been sent: the page that its age has opened
+// must not be closed by a database that does not answer.
+func TestSweep_ThatSeesNothingHidesNoAge(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := prepare(Config{Page: 5})
+		down := errors.New("down")
+		b.broker.answer = func(context.Context, string) error { return down }
+		b.outbox.commit(entries(20, time.Now().Add(-5*time.Minute))...)
+		sweep := func(want error) float64 {
+			t.Helper()
+			if _, err := b.Sweep(t.Context()); !errors.Is(err, want) {
+				t.Errorf("sweep: %v", err)
+			}
+			return testutil.ToFloat64(b.metrics.oldest)
+		}
+		if got := sweep(down); got != 300 {
+			t.Errorf("oldest entry is said to be %v s old", got)
+		}
+		b.outbox.listErr = errors.New("firestore is away")
+		for want := 420.0; want <= 900; want += 120 {
+			elapse(2 * time.Minute)
+			if got := sweep(b.outbox.listErr); got != want {
+				t.Errorf("unseen, the oldest entry is said to be %v s old, want %v", got, want)
+			}
+		}
+		b.outbox.listErr, b.broker.answer = nil, nil
+		if got := sweep(nil); got != 0 {
+			t.Errorf("all sent, and the oldest is said to be %v s old", got)
+		}
+		// What is left from now on could be as old as the last look.
+		b.outbox.listErr = errors.New("firestore is away")
+		elapse(time.Minute)
+		if got := sweep(b.outbox.listErr); got != 60 {
+			t.Errorf("the oldest that nobody has seen is said to be %v s old", got)
+		}
+	})
+}
