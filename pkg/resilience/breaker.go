@@ -29,6 +29,9 @@ type BreakerConfig struct {
 	// CallTimeout bounds each call made with Do; 0 leaves that to the caller. A
 	// dependency that hangs shows only by a timeout.
 	CallTimeout time.Duration
+	// ProbeAfter is how long nobody must have called before ProbeInSilence steps
+	// in; 1 minute by default, which is longer than any caller pauses between tries.
+	ProbeAfter time.Duration
 }
 
 func (c BreakerConfig) withDefaults() BreakerConfig {
@@ -37,6 +40,9 @@ func (c BreakerConfig) withDefaults() BreakerConfig {
 	}
 	if c.OpenFor == 0 {
 		c.OpenFor = 2 * time.Second
+	}
+	if c.ProbeAfter == 0 {
+		c.ProbeAfter = time.Minute
 	}
 	return c
 }
@@ -64,12 +70,17 @@ type Breaker struct {
 
 	// waiting counts who is in Wait.
 	waiting atomic.Int64
+	// called is when Do was last begun or ended, as the time since made.
+	called atomic.Int64
+	made   time.Time
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced at each change of state
 	// probeUntil is until when the caller that Wait admitted while the breaker
 	// was not closed has the probe to itself.
 	probeUntil time.Time
+	// probed is when ProbeInSilence last stepped in.
+	probed time.Time
 }
 
 // NewBreaker returns a closed breaker for the named dependency. Its state is
@@ -81,6 +92,7 @@ func NewBreaker(name string, cfg BreakerConfig, reg prometheus.Registerer, log z
 		gauge:   breakerGauge(reg).WithLabelValues(name),
 		log:     log.With().Str("dependency", name).Logger(),
 		changed: make(chan struct{}),
+		made:    time.Now(),
 	}
 	b.cb = circuitbreaker.NewBuilder[any]().
 		WithFailureThreshold(b.cfg.Failures).
@@ -113,6 +125,14 @@ func (b *Breaker) Ready(context.Context) error {
 // Do calls fn unless the breaker is open, and learns from what it returns. An
 // error that it takes for a fault of the dependency comes back marked so.
 func (b *Breaker) Do(ctx context.Context, fn func(ctx context.Context) error) error {
+	b.noteCall()
+	defer b.noteCall()
+	return b.do(ctx, fn)
+}
+
+func (b *Breaker) noteCall() { b.called.Store(int64(time.Since(b.made))) }
+
+func (b *Breaker) do(ctx context.Context, fn func(ctx context.Context) error) error {
 	if !b.cb.TryAcquirePermit() {
 		return Dependency(b.name, fmt.Errorf("%s: %w", b.name, ErrOpen))
 	}
