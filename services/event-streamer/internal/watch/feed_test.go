@@ -76,6 +76,9 @@ func TestWatcher_watchExpires(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
+	if n := b.count(t, "event_streamer_watch_errors_total", "expired"); n != 1 {
+		t.Errorf("%v expired watches counted, want 1", n)
+	}
 	same(t, "said of the ended one", []string{"status PENDING", "status RUNNING", "status SUCCEEDED"}, b.sink.labels("u-1"))
 	same(t, "said of the new life", []string{"status PENDING"}, b.sink.labels("u-2b"))
 	if _, err := b.sink.judged(t, "u-2"); err != nil {

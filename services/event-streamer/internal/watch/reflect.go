@@ -2,6 +2,8 @@ package watch
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -73,17 +75,37 @@ func slimJob(o *batchv1.Job) {
 	o.ManagedFields = nil
 }
 
+// errWatchEnded stands for what client-go does not tell: a watch that the API server
+// ended at once and without a word.
+var errWatchEnded = errors.New("the API server ended the watch without a word")
+
 // reflect lists and watches one stream into its store until ctx ends: once more
 // after each error, with growing delays. client-go's own loop is not used as it
-// tells nobody of an error.
+// tells nobody of an error; of a watch that breaks in the middle not even the
+// reflector itself does.
 func (w *Watcher) reflect(ctx context.Context, resource, ns string, l lists, expected any, store cache.ReflectorStore) {
+	var told atomic.Bool
+	overheard := func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		in, err := l.watch(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		return overhear(in, func(err error) {
+			told.Store(true)
+			w.watchError(resource, ns, err)
+		}), nil
+	}
 	lw := cache.ToListWatcherWithWatchListSemantics(
-		&cache.ListWatch{ListWithContextFunc: l.list, WatchFuncWithContext: l.watch}, w.client)
+		&cache.ListWatch{ListWithContextFunc: l.list, WatchFuncWithContext: overheard}, w.client)
 	r := cache.NewReflectorWithOptions(lw, expected, store, cache.ReflectorOptions{Name: resource + "." + ns})
 	r.WatchListPageSize = pageSize
 	delay := backoff().DelayWithReset(clock.RealClock{}, 2*time.Minute)
 	_ = delay.Until(ctx, true, true, func(ctx context.Context) (bool, error) {
-		if err := r.ListAndWatchWithContext(ctx); err != nil && ctx.Err() == nil {
+		err := r.ListAndWatchWithContext(ctx)
+		if err == nil && !told.Swap(false) {
+			err = errWatchEnded
+		}
+		if err != nil && ctx.Err() == nil {
 			w.watchError(resource, ns, err)
 		}
 		return false, nil

@@ -92,5 +92,5 @@ func (w *Watcher) watchError(resource, ns string, err error) {
 	}
 	w.metrics.watchErrors.WithLabelValues(resource, reason).Inc()
 	w.log.Warn().Err(err).Str("resource", resource).Str("namespace", ns).Str("reason", reason).
-		Msg("watch broke; listing again")
+		Msg("list or watch broke; trying again")
 }
