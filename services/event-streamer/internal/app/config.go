@@ -28,8 +28,9 @@ type Config struct {
 	Kubeconfig string `name:"kubeconfig" env:"KUBECONFIG" placeholder:"PATH" help:"Access to the cluster; without it, that of the pod this runs in."`
 	// Workers is how many Jobs are published at once.
 	Workers int `name:"workers" env:"WORKERS" default:"16" help:"How many Jobs' facts are published at once."`
-	// MaxPending bounds the memory that unconfirmed facts take.
-	MaxPending int `name:"max-pending" env:"MAX_PENDING" default:"10000" help:"How many unconfirmed facts are kept before reading of the watch pauses."`
+	// MaxPending bounds the memory that unconfirmed facts take. What the watches show
+	// beyond it is kept as changes of objects, which the watch bounds.
+	MaxPending int `name:"max-pending" env:"MAX_PENDING" default:"10000" help:"How many unconfirmed facts are kept before no more are made of what the watches show."`
 	// StallLimit is what liveness goes by.
 	StallLimit time.Duration `name:"stall-limit" env:"STALL_LIMIT" default:"3m" help:"Liveness fails when facts wait and nothing was tried for this long."`
 	// Publish is where facts go. The log needs no Pub/Sub at all.

@@ -5,7 +5,8 @@
 //
 // A feed stands where an informer would: it keeps the compact form of pkg/kube of
 // each live object, made as the object comes from the stream, and no pod that has
-// ended. Feeds never block the watch and say how far each of them has come.
+// ended. Feeds say how far each of them has come, and block the watch only while a
+// great many changes wait for a queue that is full.
 // Reading never fails and never calls anybody: what needs the API server (is a
 // deleted Job really gone?) is left to the queue's workers.
 package watch

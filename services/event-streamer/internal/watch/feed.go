@@ -48,8 +48,13 @@ func (c change[T]) subject() T {
 // each object, and hands changes on in order. It does the work of a shared
 // informer with one copy of each object and nothing for what is not kept: no
 // queue of deltas with objects in full, no cache of what has ended.
+//
+// While the backlog is full, what the reflector brings waits, and the reflector reads
+// no further. The API server ends a watch that is not read; it is then taken up where
+// it stopped, or, after minutes, by a new list.
 type feed[T object] struct {
-	stream fact.Stream
+	stream  fact.Stream
+	backlog *backlog
 	// read makes the compact form; false drops the object.
 	read func(any) (T, bool)
 	// owner indexes objects; nil for none.
@@ -64,9 +69,9 @@ type feed[T object] struct {
 	synced  chan struct{} // closed once the first list was handed over
 }
 
-func newFeed[T object](stream fact.Stream, read func(any) (T, bool), owner func(T) types.UID) *feed[T] {
+func newFeed[T object](stream fact.Stream, backlog *backlog, read func(any) (T, bool), owner func(T) types.UID) *feed[T] {
 	return &feed[T]{
-		stream: stream, read: read, owner: owner,
+		stream: stream, backlog: backlog, read: read, owner: owner,
 		objects: map[string]T{}, owned: map[types.UID]map[string]T{},
 		wake: make(chan struct{}, 1), synced: make(chan struct{}),
 	}
@@ -91,6 +96,7 @@ func (f *feed[T]) Add(obj any) error { return f.Update(obj) }
 // Update implements cache.ReflectorStore.
 func (f *feed[T]) Update(obj any) error {
 	if t, ok := f.read(obj); ok {
+		f.backlog.await()
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.present(t, true)
@@ -125,6 +131,7 @@ func (f *feed[T]) Delete(obj any) error {
 	if !ok {
 		return nil
 	}
+	f.backlog.await()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if before, ok := f.objects[key(t)]; ok && before.GetUID() == t.GetUID() {
@@ -140,6 +147,7 @@ func (f *feed[T]) Delete(obj any) error {
 // between the last change seen and the list.
 func (f *feed[T]) Replace(list []any, resourceVersion string) error {
 	version := fact.Version(resourceVersion)
+	f.backlog.await()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	whole := fact.Mark{Stream: f.stream, From: version, To: version}
@@ -178,6 +186,7 @@ func (f *feed[T]) Resync() error { return nil }
 
 func (f *feed[T]) push(c change[T]) {
 	f.changes = append(f.changes, c)
+	f.backlog.add(1)
 	select {
 	case f.wake <- struct{}{}:
 	default:
@@ -261,6 +270,7 @@ func (f *feed[T]) run(done <-chan struct{}, hand func(change[T])) {
 				f.syncedOnce()
 			}
 			batch[i] = change[T]{} // a batch may be a whole list: let go of it bit by bit
+			f.backlog.add(-1)
 		}
 		if len(batch) > 0 {
 			continue

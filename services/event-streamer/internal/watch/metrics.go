@@ -27,6 +27,7 @@ type metrics struct {
 	annotations *prometheus.CounterVec
 	deletions   *prometheus.CounterVec
 	lastEvent   *prometheus.GaugeVec
+	waiting     prometheus.Gauge
 	panics      prometheus.Counter
 }
 
@@ -43,6 +44,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "event_streamer_last_event_timestamp_seconds",
 			Help: "When the last change was seen, as Unix time; 0 before the first.",
 		}, []string{"resource"}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "event_streamer_waiting_changes",
+			Help: "Changes that a watch has shown and that wait until the queue of facts has room.",
+		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "event_streamer_watch_panics_total",
 			Help: "Panics caught while reading an object; any is a bug.",
@@ -60,7 +65,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, outcome := range []string{outcomeGone, outcomeUnlabelled} {
 		m.deletions.WithLabelValues(outcome)
 	}
-	reg.MustRegister(m.watchErrors, m.ignored, m.annotations, m.deletions, m.lastEvent, m.panics)
+	reg.MustRegister(m.watchErrors, m.ignored, m.annotations, m.deletions, m.lastEvent, m.waiting, m.panics)
 	return m
 }
 

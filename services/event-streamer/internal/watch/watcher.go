@@ -81,9 +81,10 @@ func New(
 		jobs: map[string]*feed[*kube.Job]{}, pods: map[string]*feed[*kube.Pod]{},
 		departed: departed, stuck: stuck, complained: map[types.UID]string{},
 	}
+	waiting := newBacklog(maxBacklog, w.metrics.waiting)
 	for _, ns := range namespaces {
-		w.jobs[ns] = newFeed(stream(resourceJobs, ns), w.readJob, nil)
-		w.pods[ns] = newFeed(stream(resourcePods, ns), w.readPod, jobOf)
+		w.jobs[ns] = newFeed(stream(resourceJobs, ns), waiting, w.readJob, nil)
+		w.pods[ns] = newFeed(stream(resourcePods, ns), waiting, w.readPod, jobOf)
 	}
 	return w, nil
 }
