@@ -6,7 +6,7 @@ import (
 )
 
 // Drained waits until nothing is left to send or to judge, and returns an error
-// if ctx ends before, or if any fact was refused for good.
+// if ctx ends before, or if any fact was refused for good or dropped.
 func (q *Queue) Drained(ctx context.Context) error {
 	q.mu.Lock()
 	drained := q.drained
@@ -28,6 +28,9 @@ func (q *Queue) Drained(ctx context.Context) error {
 	defer q.mu.Unlock()
 	if q.refused > 0 {
 		return fmt.Errorf("%d facts were refused for good", q.refused)
+	}
+	if q.dropped > 0 {
+		return fmt.Errorf("%d phases could not be published and were dropped", q.dropped)
 	}
 	return nil
 }

@@ -18,8 +18,9 @@ type entry struct {
 	gone  fact.Mark
 	// judgement tells one deletion from the next.
 	judgement int
-	// pending are the facts to be confirmed, oldest first.
+	// pending are the facts to be confirmed, oldest first; phases counts the phases.
 	pending []waiting
+	phases  int
 	// done are the facts that were confirmed, by the hash of their keys, sorted:
 	// eight bytes each, since a cluster holds many ended Jobs for long, and found
 	// quickly, since one Job can have 100,000 pods.
@@ -35,6 +36,8 @@ type waiting struct {
 	hash  uint64
 	seen  time.Time
 	marks []fact.Mark
+	// number orders facts by when they came.
+	number uint64
 	// joined are the facts that go with this one, by their hashes.
 	joined []uint64
 }
@@ -58,7 +61,11 @@ func (q *Queue) keep(e *entry, facts []fact.Fact, marks []fact.Mark) {
 			e.over = e.over || f.Ends()
 			q.metrics.skipped.Inc()
 		default:
-			e.pending = append(e.pending, waiting{Fact: f, hash: h, seen: time.Now(), marks: slices.Clone(marks)})
+			q.came++
+			e.pending = append(e.pending, waiting{Fact: f, hash: h, seen: time.Now(), marks: slices.Clone(marks), number: q.came})
+			if f.Kind() == fact.KindPhase {
+				e.phases++
+			}
 		}
 	}
 }
@@ -148,6 +155,9 @@ func (e *entry) settle(settled map[uint64]bool) {
 		if settled[w.hash] {
 			e.remember(w.hash)
 			e.over = e.over || w.Ends()
+			if w.Kind() == fact.KindPhase {
+				e.phases--
+			}
 		} else {
 			kept = append(kept, w)
 		}

@@ -42,7 +42,7 @@ type fakeSender struct {
 	said      map[string]fact.Fact // what was confirmed, by event id
 }
 
-func (s *fakeSender) Wait(ctx context.Context) error {
+func (s *fakeSender) Wait(ctx context.Context, _ []fact.Fact) error {
 	if s.wait != nil {
 		return s.wait(ctx)
 	}

@@ -29,6 +29,7 @@ func (q *Queue) Stand() {
 	if q.leads {
 		q.leads = false
 		q.lead = make(chan struct{})
+		q.topics = topics{}
 		q.metrics.leader.Set(0)
 	}
 }
@@ -57,16 +58,51 @@ func (q *Queue) admit(ctx context.Context) error {
 // is dropped here, now and when it comes.
 func (q *Queue) Known(stored fact.Levels) {
 	q.mu.Lock()
-	q.base = maps.Clone(stored)
-	if q.base == nil {
-		q.base = fact.Levels{}
-	}
+	q.base = q.believed(stored)
 	base := q.base
 	busy := maps.Clone(q.busy)
 	q.mu.Unlock()
 	for uid := range busy {
 		q.change(uid, func(e *entry) { q.metrics.skipped.Add(float64(e.prune(base))) })
 	}
+}
+
+// wentBack is what is known of a stream whose versions went back, the cluster having
+// been restored from a backup.
+type wentBack struct {
+	// listed is the version of the list that showed it: up to there nothing changed.
+	listed uint64
+	// old is the last level seen that is of the cluster before it was restored.
+	old uint64
+}
+
+// believed leaves out of a stored watermark what is not about the cluster as it is
+// now; the lock is held. A leader that has not noticed yet that its cluster went back
+// goes on to store levels of before, and they stay when it dies.
+//
+// A level is of after that when it is lower than those, or one that this process has
+// reached itself. One above both may be of a leader that is merely ahead: that is
+// found out as soon as this process is there too, and lower is always safe.
+func (q *Queue) believed(stored fact.Levels) fact.Levels {
+	base := fact.Levels{}
+	maps.Copy(base, stored)
+	for s, b := range q.back {
+		switch level := stored[s]; {
+		case level <= b.listed:
+		case level == b.old, level > b.old && level > q.reached[s]:
+			b.old = level
+			q.back[s] = b
+			without(base, s)
+		default:
+			delete(q.back, s)
+		}
+	}
+	return base
+}
+
+// without drops the levels of the namespace of a stream.
+func without(levels fact.Levels, s fact.Stream) {
+	maps.DeleteFunc(levels, func(other fact.Stream, _ uint64) bool { return other.Namespace() == s.Namespace() })
 }
 
 // Listed says that a complete list of a stream is about to be handed over, and
@@ -79,11 +115,15 @@ func (q *Queue) Listed(s fact.Stream, version uint64) {
 		q.log.Warn().Str("stream", string(s)).Uint64("watermark", level).Uint64("resource_version", version).
 			Msg("the watermark is ahead of the cluster; publishing all of it again")
 		q.base = maps.Clone(q.base)
-		maps.DeleteFunc(q.base, func(other fact.Stream, _ uint64) bool { return other.Namespace() == s.Namespace() })
+		without(q.base, s)
+		q.back[s] = wentBack{listed: version, old: level}
 	}
 	if q.reached[s] > version {
 		// The cluster went back under a running process.
 		delete(q.reached, s)
+		if q.back[s].listed != version {
+			q.back[s] = wentBack{listed: version, old: version}
+		}
 	}
 }
 

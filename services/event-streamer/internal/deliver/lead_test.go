@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,6 +129,52 @@ func TestQueue_Watermark(t *testing.T) {
 		}
 		b.Gone("u-4", nil)
 	})
+}
+
+// The cluster is restored from a backup. A leader that has not noticed stores levels
+// of before, and dies: what a process makes of the cluster as it is now must not pass
+// for published.
+func TestQueue_Known_afterTheClusterWentBack(t *testing.T) {
+	t.Parallel()
+	stored := func(level uint64) fact.Levels { return fact.Levels{"jobs.a": level, "pods.a": 90} }
+	cases := []struct {
+		name string
+		// before is what the process knows and has read when the cluster goes back
+		// to version 100; then is what is stored from there on.
+		before fact.Levels
+		read   uint64
+		then   []fact.Levels
+		// sent is what is sent of changes at 50, 110 and 130.
+		sent []string
+	}{
+		{"the_leader_died", stored(900), 0, []fact.Levels{stored(900)}, []string{"110", "130", "50"}},
+		{"it_went_on_before", stored(900), 0, []fact.Levels{stored(905), stored(905)}, []string{"110", "130", "50"}},
+		{"it_had_stored_nothing_of_late", stored(60), 895, []fact.Levels{stored(60), stored(893), stored(893)}, []string{"110", "130", "50"}},
+		{"a_new_leader_stores", stored(900), 0, []fact.Levels{stored(900), stored(120)}, []string{"130"}},
+		{"the_new_leader_passes_the_old_level", stored(900), 0, []fact.Levels{stored(900), stored(120), stored(901)}, nil},
+		{"nothing_is_stored", stored(900), 0, []fact.Levels{nil, stored(900)}, []string{"110", "130", "50"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := &fakeSender{}
+			bubble(t, Config{Standby: true}, s, func(t *testing.T, b *bench) {
+				b.Known(c.before)
+				b.Reached("jobs.a", c.read)
+				b.Listed("jobs.a", 100)
+				b.Reached("jobs.a", 100)
+				for _, levels := range c.then {
+					b.Known(levels)
+				}
+				b.Lead()
+				for _, version := range []uint64{50, 110, 130} {
+					b.Queue.Seen("u-1", facts(fmt.Sprint(version)), at("jobs.a", version))
+				}
+				synctest.Wait()
+				same(t, "sent", c.sent, s.got())
+			})
+		})
+	}
 }
 
 func TestQueue_Drained(t *testing.T) {

@@ -11,7 +11,7 @@ type metrics struct {
 	pending, tracked   prometheus.Gauge
 	leader             prometheus.Gauge
 	skipped, panics    prometheus.Counter
-	joined             prometheus.Counter
+	joined, dropped    prometheus.Counter
 	latency            prometheus.Histogram
 }
 
@@ -45,6 +45,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "event_streamer_facts_joined_total",
 			Help: "Facts that went with another: a cause with the end that it explains, a resume with the run.",
 		}),
+		dropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "event_streamer_phases_dropped_total",
+			Help: "Phases given up because their topic cannot be published to, while claims go on.",
+		}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "event_streamer_delivery_panics_total",
 			Help: "Panics caught while delivering the facts of one Job; any is a bug.",
@@ -60,6 +64,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.published.WithLabelValues(kind)
 		m.refused.WithLabelValues(kind)
 	}
-	reg.MustRegister(m.published, m.refused, m.pending, m.tracked, m.leader, m.skipped, m.joined, m.panics, m.latency)
+	reg.MustRegister(m.published, m.refused, m.pending, m.tracked, m.leader, m.skipped, m.joined, m.dropped, m.panics, m.latency)
 	return m
 }

@@ -17,9 +17,10 @@ import (
 
 // Sender takes facts to where they are confirmed: Pub/Sub or the log.
 type Sender interface {
-	// Wait returns when sending makes sense: at once, or when the receiver, being
-	// down, may be tried again. It fails only when ctx is done.
-	Wait(ctx context.Context) error
+	// Wait returns when sending these facts makes sense: at once, or when their
+	// receiver, being down, may be tried again. Phases alone never wait: what holds
+	// up a worker would hold up claims. It fails only when ctx is done.
+	Wait(ctx context.Context, facts []fact.Fact) error
 	// Send returns an outcome for each fact: nil when it is confirmed, a
 	// permanent error when it is refused for good, else one that a retry may mend.
 	Send(ctx context.Context, facts []fact.Fact) []error
@@ -39,8 +40,9 @@ type Config struct {
 	// reason of its own is tried again; 500 ms and 30 s by default.
 	RetryMin, RetryMax time.Duration
 	// MaxPending is how many unconfirmed facts are kept before Seen and Also
-	// block; 10,000 by default. An informer goes on meanwhile: it keeps the
-	// objects, which are smaller than what they say.
+	// block; 10,000 by default. A watch goes on for a while: it keeps the objects,
+	// which are smaller than what they say. Phases that cannot be published while
+	// claims can take half of it at most, see shed.
 	MaxPending int
 	// Hold is how long a fact that waits (see fact.Waits) does so; 5 s by default:
 	// unless the pod is replaced, the end of a Job follows its cause within a second
@@ -100,13 +102,20 @@ type Queue struct {
 	mu      sync.Mutex
 	entries map[types.UID]*entry
 	// busy are the entries that have unconfirmed facts or wait to be judged;
-	// pending counts the facts.
-	busy    map[types.UID]*entry
-	pending int
-	// refused counts facts that were refused for good.
-	refused int
+	// pending counts the facts, phases those of them that are phases.
+	busy            map[types.UID]*entry
+	pending, phases int
+	// came counts the facts that were kept.
+	came uint64
+	// refused counts facts that were refused for good, dropped phases that were
+	// given up.
+	refused, dropped int
+	// topics is what the last answers say of where claims and phases go.
+	topics topics
 	// base is the watermark that was loaded: what it covers is published.
 	base fact.Levels
+	// back are the streams whose versions went back.
+	back map[fact.Stream]wentBack
 	// reached is up to where each stream was handed over.
 	reached fact.Levels
 	// lead is closed while this queue is to send, else open.
@@ -130,7 +139,8 @@ func New(cfg Config, sender Sender, reg prometheus.Registerer, log zerolog.Logge
 			workqueue.NewTypedItemExponentialFailureRateLimiter[types.UID](cfg.RetryMin, cfg.RetryMax)),
 		seed: maphash.MakeSeed(), judging: make(chan struct{}, max(1, cfg.Workers/4)),
 		entries: map[types.UID]*entry{}, busy: map[types.UID]*entry{},
-		base: fact.Levels{}, reached: fact.Levels{}, lead: make(chan struct{}), attempted: time.Now(),
+		base: fact.Levels{}, back: map[fact.Stream]wentBack{}, reached: fact.Levels{},
+		lead: make(chan struct{}), attempted: time.Now(),
 	}
 	if !cfg.Standby {
 		q.Lead()
@@ -196,18 +206,27 @@ func (q *Queue) offer(uid types.UID, edit func(*entry)) {
 	}
 }
 
-// change edits an entry, keeps the counts true, and reports whether the entry
-// has anything to do.
+// change edits an entry and reports whether it has anything to do.
 func (q *Queue) change(uid types.UID, edit func(*entry)) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.edit(uid, edit)
+	q.shed()
+	q.metrics.pending.Set(float64(q.pending))
+	q.metrics.tracked.Set(float64(len(q.entries)))
+	return q.busy[uid] != nil
+}
+
+// edit edits an entry and keeps the counts true; the lock is held.
+func (q *Queue) edit(uid types.UID, edit func(*entry)) {
 	e := q.entries[uid]
 	if e == nil {
 		e = &entry{}
 		q.entries[uid] = e
 	}
-	wasBusy, had := e.busy(), len(e.pending)
+	wasBusy, had, phases := e.busy(), len(e.pending), e.phases
 	edit(e)
+	q.phases += e.phases - phases
 	if q.pending += len(e.pending) - had; q.pending < q.cfg.MaxPending {
 		q.room.Broadcast()
 	}
@@ -225,9 +244,6 @@ func (q *Queue) change(uid types.UID, edit func(*entry)) bool {
 		close(q.drained)
 		q.drained = nil
 	}
-	q.metrics.pending.Set(float64(q.pending))
-	q.metrics.tracked.Set(float64(len(q.entries)))
-	return e.busy()
 }
 
 // Pending is the number of unconfirmed facts.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/envision/resiliency/pkg/resilience"
@@ -95,12 +96,17 @@ func (q *Queue) serve(ctx context.Context, uid types.UID) {
 		// A delay of its own would only keep this Job waiting longer.
 		q.work.Add(uid)
 	default:
-		q.log.Warn().Err(err).Str("uid", string(uid)).Int("retries", q.work.NumRequeues(uid)).Msg("delivery failed; trying again")
+		level := zerolog.WarnLevel
+		if errors.Is(err, resilience.ErrOpen) {
+			level = zerolog.DebugLevel // the breaker has said so, once for all
+		}
+		q.log.WithLevel(level).Err(err).Str("uid", string(uid)).Int("retries", q.work.NumRequeues(uid)).Msg("delivery failed; trying again")
 		q.work.AddRateLimited(uid)
 	}
 }
 
-// deliver sends all that is known of a Job and judges its deletion. It returns
+// deliver sends all that is known of a Job and judges its deletion: claims first,
+// then the judgement, then phases, which may not be publishable for long. It returns
 // the first error after which something is left to do, and for how long facts
 // are held back, 0 when none is.
 func (q *Queue) deliver(ctx context.Context, uid types.UID) (held time.Duration, err error) {
@@ -109,17 +115,23 @@ func (q *Queue) deliver(ctx context.Context, uid types.UID) (held time.Duration,
 			return 0, err
 		}
 		do := q.next(uid)
-		switch {
-		case len(do.batch) > 0:
+		var unjudged error
+		if do.judge != nil && !do.claims() {
+			unjudged = q.judge(ctx, uid, do.judge, do.judgement)
+			if unjudged == nil {
+				continue
+			}
+			if errors.Is(unjudged, errJudgesBusy) {
+				return 0, unjudged
+			}
+		}
+		if len(do.batch) > 0 {
 			if err := q.send(ctx, uid, do.batch); err != nil {
 				return 0, err
 			}
-		case do.judge != nil:
-			if err := q.judge(ctx, uid, do.judge, do.judgement); err != nil {
-				return 0, err
-			}
-		default:
-			return do.held, nil
+		}
+		if unjudged != nil || len(do.batch) == 0 {
+			return do.held, unjudged
 		}
 	}
 }
@@ -132,6 +144,9 @@ type todo struct {
 	judge     Judge
 	judgement int
 }
+
+// claims reports whether the batch has any; they come first in it.
+func (t *todo) claims() bool { return len(t.batch) > 0 && t.batch[0].Kind() != fact.KindPhase }
 
 func (q *Queue) next(uid types.UID) todo {
 	q.mu.Lock()
@@ -154,19 +169,20 @@ func (q *Queue) left(w waiting) time.Duration {
 }
 
 func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error {
-	if err := q.sender.Wait(ctx); err != nil {
-		return err //nolint:wrapcheck // only that ctx is done
-	}
-	q.attempt()
-	defer q.attempt()
 	facts := make([]fact.Fact, len(batch))
 	for i := range batch {
 		facts[i] = batch[i].Fact
 	}
+	if err := q.sender.Wait(ctx, facts); err != nil {
+		return err //nolint:wrapcheck // only that ctx is done
+	}
+	q.attempt()
+	defer q.attempt()
 	settled := make(map[uint64]bool, len(batch))
 	var failed error
 	refused := 0
-	for i, err := range q.sender.Send(ctx, facts) {
+	errs := q.sender.Send(ctx, facts)
+	for i, err := range errs {
 		switch {
 		case err == nil:
 			settled[batch[i].hash] = true
@@ -184,7 +200,11 @@ func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error 
 			failed = err
 		}
 	}
-	q.change(uid, func(e *entry) { e.settle(settled); q.refused += refused })
+	q.change(uid, func(e *entry) {
+		e.settle(settled)
+		q.refused += refused
+		q.topics.hear(batch, errs)
+	})
 	return failed
 }
 

@@ -75,7 +75,7 @@ func (w *world) start() *process {
 }
 
 // Wait implements Sender.
-func (w *world) Wait(context.Context) error { return nil }
+func (w *world) Wait(context.Context, []fact.Fact) error { return nil }
 
 // Send implements Sender: each fact is confirmed, refused, lost or delayed, and a
 // confirmation may itself be lost.

@@ -41,7 +41,7 @@ func NewLogWriter(out io.Writer, service, version string) *LogWriter {
 }
 
 // Wait never waits: a log that cannot be written to blocks in Send.
-func (w *LogWriter) Wait(ctx context.Context) error {
+func (w *LogWriter) Wait(ctx context.Context, _ []fact.Fact) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("wait for the log: %w", err)
 	}

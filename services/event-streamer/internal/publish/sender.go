@@ -6,6 +6,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/rs/zerolog"
 	"google.golang.org/protobuf/proto"
@@ -42,9 +43,14 @@ func New(p publisher, claims, phases breaker, log zerolog.Logger) *Sender {
 	return &Sender{publisher: p, claims: claims, phases: phases, log: log}
 }
 
-// Wait returns when claims may be published; it fails only when ctx is done.
-func (s *Sender) Wait(ctx context.Context) error {
-	return s.claims.Wait(ctx) //nolint:wrapcheck // says what was waited for
+// Wait returns when the facts may be published; it fails only when ctx is done. Phases
+// alone never wait: they would hold up a worker that claims need, or take the turn to
+// find out whether claims can be published again.
+func (s *Sender) Wait(ctx context.Context, facts []fact.Fact) error {
+	if slices.ContainsFunc(facts, func(f fact.Fact) bool { return f.Kind() != fact.KindPhase }) {
+		return s.claims.Wait(ctx) //nolint:wrapcheck // says what was waited for
+	}
+	return ctx.Err() //nolint:wrapcheck // that ctx is done
 }
 
 // Send publishes the claims at once and then the phases, waits for every answer,

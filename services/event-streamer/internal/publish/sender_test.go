@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
@@ -58,6 +59,12 @@ type bench struct {
 
 func newBench(t *testing.T, b *messagingtest.Broker) *bench {
 	t.Helper()
+	return newBenchOpenFor(t, b, 20*time.Millisecond)
+}
+
+// newBenchOpenFor is newBench with breakers that stay open for that long.
+func newBenchOpenFor(t *testing.T, b *messagingtest.Broker, openFor time.Duration) *bench {
+	t.Helper()
 	reg, log := prometheus.NewRegistry(), new(bytes.Buffer)
 	p := messaging.NewPublisher(b.Client, messaging.PublisherConfig{Timeout: 5 * time.Second}, reg, zerolog.Nop())
 	t.Cleanup(func() {
@@ -66,7 +73,7 @@ func newBench(t *testing.T, b *messagingtest.Broker) *bench {
 		}
 	})
 	breaker := func(name string) *resilience.Breaker {
-		return resilience.NewBreaker(name, resilience.BreakerConfig{Failures: 1, OpenFor: 20 * time.Millisecond}, reg, zerolog.Nop())
+		return resilience.NewBreaker(name, resilience.BreakerConfig{Failures: 1, OpenFor: openFor}, reg, zerolog.Nop())
 	}
 	claims := breaker("claims")
 	return &bench{Sender: New(p, claims, breaker("phases"), zerolog.New(log)), broker: b, breaker: claims, log: log}
@@ -124,7 +131,7 @@ func (b *bench) checkLog(t *testing.T) {
 // A missing topic is an outage: held back, tried again, never given up.
 func TestSender_missingTopic(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, messagingtest.NewBare(t))
+	b := newBenchOpenFor(t, messagingtest.NewBare(t), 2*time.Second) // a busy machine must not let a probe through
 	for i, err := range b.Send(t.Context(), said("")) {
 		want := resilience.CategoryDependency
 		if i == 2 {
@@ -144,7 +151,7 @@ func TestSender_missingTopic(t *testing.T) {
 	}
 	b.broker.Provision(t)
 	for {
-		if err := b.Wait(t.Context()); err != nil {
+		if err := b.Wait(t.Context(), said("")); err != nil {
 			t.Fatal(err)
 		}
 		if errs := b.Send(t.Context(), said("")); errors.Join(errs...) == nil {
@@ -166,7 +173,7 @@ func TestSender_missingTopicOfPhases(t *testing.T) {
 		return nil
 	})
 	for range 3 {
-		if err := b.Wait(t.Context()); err != nil {
+		if err := b.Wait(t.Context(), said("")); err != nil {
 			t.Fatal(err)
 		}
 		errs := b.Send(t.Context(), said(""))
@@ -213,7 +220,39 @@ func TestSender_Wait_endsWithItsContext(t *testing.T) {
 	sender.Send(t.Context(), said(""))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := sender.Wait(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+	for _, facts := range [][]fact.Fact{said(""), said("")[2:]} {
+		if err := sender.Wait(ctx, facts); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
 	}
+}
+
+// Phases alone neither wait for the topic of the claims nor take the turn to try it:
+// the first call once it may be tried is that of a claim.
+func TestSender_Wait_phasesAloneDoNot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const openFor = 5 * time.Second
+		claims := resilience.NewBreaker("claims", resilience.BreakerConfig{Failures: 1, OpenFor: openFor}, prometheus.NewRegistry(), zerolog.Nop())
+		sender := New(nil, claims, nil, zerolog.Nop())
+		down := resilience.Dependency("pubsub", errors.New("no such topic"))
+		if err := claims.Do(t.Context(), func(context.Context) error { return down }); err == nil || !claims.Broken() {
+			t.Fatalf("the breaker is not open: %v", err)
+		}
+		wait := func(facts []fact.Fact) time.Duration {
+			begun := time.Now()
+			if err := sender.Wait(t.Context(), facts); err != nil {
+				t.Error(err)
+			}
+			return time.Since(begun)
+		}
+		all := said("")
+		if took := wait(all[2:]); took != 0 {
+			t.Errorf("a phase waited %s for the topic of the claims", took)
+		}
+		time.Sleep(2 * openFor)
+		if phase, claim := wait(all[2:]), wait(all[:1]); phase != 0 || claim != 0 {
+			t.Errorf("once it may be tried a phase waited %s and then a claim %s, want none", phase, claim)
+		}
+	})
 }

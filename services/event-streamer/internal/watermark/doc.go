@@ -29,15 +29,20 @@
 //     that saw the changes one by one keeps each until the leader has dealt with it.
 //   - An Update with a new UID is the deletion of one object and the creation of
 //     another, each marked so. Forgetting an object moves no level.
-//   - What was refused for good moves the level on: it would be refused again.
+//   - What was refused for good moves the level on: it would be refused again. So does
+//     a phase that was dropped, its topic being gone for long while claims go on: held
+//     below it, the level would stand still until a restart, and all that follows would
+//     be kept on standby. It is counted, and for --resync.
 //     What panicked while it was read is lost until its next change or --resync.
 //   - Lower is always safe: it only means that more is published again, under ids
 //     that make it harmless. Hence a level above the list's own version (the
 //     cluster was restored), an unreadable one, or a watermark of another
 //     cluster, cluster name or receiver is dropped, and of two writers either may win.
+//     A level of before a restore is not believed later either, when a leader that had
+//     not noticed stores it and dies.
 //   - A process that dies between a confirmation and the save has saved less.
 //
-// What it cannot know: whether the receiver kept what it confirmed (a Pub/Sub
+// What it cannot tell again: a dropped phase. What it cannot know: whether the receiver kept what it confirmed (a Pub/Sub
 // emulator restarted empty), and annotations of facts that a later release
-// would read from old objects. Both are for `event-streamer --resync`.
+// would read from old objects. All are for `event-streamer --resync`.
 package watermark
