@@ -260,7 +260,7 @@ func fillPhases(ctx context.Context, client *firestore.Client) error {
 		if n%2 == 1 {
 			e.Event = &resiliencyv1.PhaseEvent_Ended{Ended: &resiliencyv1.PhaseEnded{Outcome: resiliencyv1.PhaseOutcome_PHASE_OUTCOME_SUCCEEDED}}
 		}
-		d, err := phases.OfPhase(e, phases.Told{ReceivedAt: now, StoredAt: now, ExpireAt: now.Add(time.Hour)})
+		d, err := phases.OfPhase(e, phases.Told{ReceivedAt: now, ExpireAt: now.Add(time.Hour)})
 		if err != nil {
 			return err
 		}

@@ -89,7 +89,7 @@ func storePhases(ctx context.Context, client *firestore.Client, round int) (int,
 	const callers = 4000
 	return storedPhases, spread(ctx, callers, storedPhases/callers, func(ctx context.Context, worker, step int) error {
 		now := time.Now()
-		told := phases.Told{ReceivedAt: now, StoredAt: now, ExpireAt: now.Add(time.Hour)}
+		told := phases.Told{ReceivedAt: now, ExpireAt: now.Add(time.Hour)}
 		d, err := phases.OfPhase(somePhase(round, step*callers+worker), told)
 		if err != nil {
 			return err
@@ -105,7 +105,7 @@ func commitBare(ctx context.Context, client *firestore.Client, round int) (int, 
 	for n := range docs {
 		now := time.Now()
 		var err error
-		docs[n], err = phases.OfPhase(somePhase(round, n), phases.Told{ReceivedAt: now, StoredAt: now, ExpireAt: now.Add(time.Hour)})
+		docs[n], err = phases.OfPhase(somePhase(round, n), phases.Told{ReceivedAt: now, ExpireAt: now.Add(time.Hour)})
 		if err != nil {
 			return 0, err
 		}

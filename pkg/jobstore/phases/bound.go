@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/envision/resiliency/pkg/job"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
@@ -33,6 +34,7 @@ const truncatedDetail = "truncated"
 
 // boundPhase cuts an event to size. What is cut of a log is its beginning.
 func boundPhase(e *resiliencyv1.PhaseEvent) {
+	boundTimes(e)
 	before := proto.Size(e)
 	boundUnknown(e)
 	e.Name, e.Message = job.Cut(e.GetName(), maxPhaseName), job.Cut(e.GetMessage(), job.MaxMessageBytes)
@@ -67,6 +69,7 @@ func boundPhase(e *resiliencyv1.PhaseEvent) {
 
 func boundUpdate(u *resiliencyv1.JobUpdate) {
 	boundUnknown(u)
+	boundTimes(u)
 	u.Text, u.CorrelationId = job.Cut(u.GetText(), 4*job.MaxMessageBytes), job.Cut(u.GetCorrelationId(), maxName)
 	u.EventId = job.Cut(u.GetEventId(), maxName)
 	boundCause(u.GetCause())
@@ -162,6 +165,21 @@ func boundUnknown(m proto.Message) {
 	if size > maxUnknown {
 		messages(m.ProtoReflect(), func(r protoreflect.Message) { r.SetUnknown(nil) })
 	}
+}
+
+// boundTimes drops times that are none: no form of the contract could show them.
+func boundTimes(m proto.Message) {
+	messages(m.ProtoReflect(), func(r protoreflect.Message) {
+		r.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+			if field.IsList() || field.IsMap() || field.Kind() != protoreflect.MessageKind {
+				return true
+			}
+			if at, ok := v.Message().Interface().(*timestamppb.Timestamp); ok && !at.IsValid() {
+				r.Clear(field)
+			}
+			return true
+		})
+	})
 }
 
 // messages calls f for a message and for all that are in it.

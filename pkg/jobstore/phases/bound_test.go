@@ -5,9 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/envision/resiliency/pkg/job"
 	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
@@ -142,6 +144,47 @@ func fits(t *testing.T, d *Document, err error) {
 	}
 	if d.size+512 < size {
 		t.Errorf("estimated at %d bytes, has %d", d.size, size)
+	}
+}
+
+// A time that is none is dropped wherever it stands, and what it stood in is kept.
+func TestBound_Times(t *testing.T) {
+	t.Parallel()
+	odd, sound := &timestamppb.Timestamp{Seconds: 1 << 60}, timestamppb.New(epoch)
+	for name, set := range map[string]func(*resiliencyv1.PhaseEvent){
+		"kubernetes": func(e *resiliencyv1.PhaseEvent) {
+			e.Event = &resiliencyv1.PhaseEvent_Noted{Noted: &resiliencyv1.PhaseNoted{Kubernetes: &resiliencyv1.KubernetesRef{Name: "n", CreatedAt: odd}}}
+		},
+		"capsule": func(e *resiliencyv1.PhaseEvent) {
+			e.Event = &resiliencyv1.PhaseEvent_FailureCaptured{FailureCaptured: &resiliencyv1.FailureCaptured{Events: []*resiliencyv1.KubernetesNote{
+				{Reason: "first", At: odd}, {Reason: "second", At: sound},
+			}}}
+		},
+		"judged": func(e *resiliencyv1.PhaseEvent) {
+			e.Event = &resiliencyv1.PhaseEvent_RecoveryJudged{RecoveryJudged: &resiliencyv1.RecoveryJudged{Rule: "r", NextCheckAt: odd}}
+		},
+	} {
+		d, err := OfPhase(event("e-1", set), told())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := read(t, d).Phase
+		shown, err := protojson.Marshal(got)
+		if err != nil {
+			t.Errorf("%s: what is stored cannot be shown: %v", name, err)
+		}
+		if !got.GetOccurredAt().AsTime().Equal(epoch) || name == "capsule" && strings.Count(string(shown), "2026-11-21") != 2 {
+			t.Errorf("%s: a sound time was dropped: %s", name, shown)
+		}
+	}
+	d, err := OfUpdate(&resiliencyv1.JobUpdate{
+		EventId: "u", JobId: "j-1", OccurredAt: sound, Kubernetes: &resiliencyv1.KubernetesRef{Name: "n", CreatedAt: odd},
+	}, told())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, d).Update; got.GetKubernetes().GetCreatedAt() != nil || got.GetKubernetes().GetName() != "n" {
+		t.Errorf("update %v", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"cloud.google.com/go/firestore"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -58,8 +59,6 @@ type Document struct {
 type Told struct {
 	// ReceivedAt is when Pub/Sub took the message.
 	ReceivedAt time.Time
-	// StoredAt is the writer's time.
-	StoredAt time.Time
 	// ExpireAt is when Firestore may delete it; zero is never.
 	ExpireAt time.Time
 }
@@ -120,7 +119,9 @@ func document(m message, fields map[string]any, source job.Source, reporter stri
 	fields["stage"] = m.GetStage().GetName()
 	fields[fieldPayload] = payload
 	fields[fieldWitnesses] = map[string]any{job.SourceName(source): witness}
-	fields[fieldStoredAt] = stamp(told.StoredAt)
+	// Firestore's clock, as the commit comes: by that of a writer, what another one
+	// commits later could seem to be older, and nobody would look for it.
+	fields[fieldStoredAt] = firestore.ServerTimestamp
 	if !told.ExpireAt.IsZero() {
 		fields[fieldExpireAt] = stamp(told.ExpireAt)
 	}

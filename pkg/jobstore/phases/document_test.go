@@ -2,6 +2,7 @@ package phases
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func event(id string, alter ...func(*resiliencyv1.PhaseEvent)) *resiliencyv1.Pha
 }
 
 func told() Told {
-	return Told{ReceivedAt: epoch.Add(time.Second), StoredAt: epoch.Add(2 * time.Second), ExpireAt: epoch.Add(time.Hour)}
+	return Told{ReceivedAt: epoch.Add(time.Second), ExpireAt: epoch.Add(time.Hour)}
 }
 
 // read is the document as it comes back.
@@ -155,6 +156,30 @@ func TestOfPhase_Bounds(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Every kind of event is read for a story: one that is added to the contract and
+// forgotten there would be on no page.
+func TestKindOf_IsPartOfTheStory(t *testing.T) {
+	t.Parallel()
+	read := append(storyKinds(), KindProgressed)
+	cases := (&resiliencyv1.PhaseEvent{}).ProtoReflect().Descriptor().Oneofs().ByName("event").Fields()
+	all := []*resiliencyv1.PhaseEvent{{}} // of a later release
+	for i := range cases.Len() {
+		e := &resiliencyv1.PhaseEvent{}
+		e.ProtoReflect().Mutable(cases.Get(i))
+		all = append(all, e)
+	}
+	failed := &resiliencyv1.PhaseEnded{Outcome: resiliencyv1.PhaseOutcome_PHASE_OUTCOME_FAILED}
+	all = append(all, &resiliencyv1.PhaseEvent{Event: &resiliencyv1.PhaseEvent_Ended{Ended: failed}})
+	for _, e := range all {
+		if kind := kindOf(e); !slices.Contains(read, kind) {
+			t.Errorf("%T is of kind %s, which nobody reads", e.GetEvent(), kind)
+		}
+	}
+	if !slices.Contains(read, KindUpdate) {
+		t.Error("updates are not read")
 	}
 }
 

@@ -93,12 +93,65 @@ func TestIntegration_WriteAndRead(t *testing.T) {
 	if err != nil || !found || newest.Name != "load" || !newest.At.Equal(epoch.Add(2*time.Second)) {
 		t.Errorf("newest sign of life %+v, %v, %v", newest, found, err)
 	}
-	at, err := s.LastStored(t.Context(), "j-1")
-	if err != nil || !at.Equal(epoch.Add(2*time.Second)) {
-		t.Errorf("last stored %s, %v", at, err)
+	if last, err := s.LastStored(t.Context(), "nobody"); err != nil || last != (Last{}) {
+		t.Errorf("of nobody %+v, %v", last, err)
 	}
-	if at, err := s.LastStored(t.Context(), "nobody"); err != nil || !at.IsZero() {
-		t.Errorf("of nobody %s, %v", at, err)
+}
+
+// Each commit is seen to be the last one, also that of a writer who prepared it before
+// others and got through after them.
+func TestIntegration_LastStored(t *testing.T) {
+	t.Parallel()
+	s, _ := newStore(t)
+	late, early := mustPhase(t, event("late", after(1))), mustPhase(t, event("early", after(2), progressed))
+	var before Last
+	for _, step := range []struct {
+		doc  *Document
+		kind Kind
+	}{{early, KindProgressed}, {late, KindStarted}} {
+		if err := s.Commit(t.Context(), []*Document{step.doc}); err != nil {
+			t.Fatal(err)
+		}
+		last, err := s.LastStored(t.Context(), "j-1")
+		if err != nil || !last.At.After(before.At) || last.Kind != step.kind {
+			t.Errorf("after %s: last stored %+v, before %+v, %v", step.doc.ID, last, before, err)
+		}
+		before = last
+	}
+	if page, err := s.List(t.Context(), "j-1", nil, 10); err != nil || len(page.Stored) != 2 || !page.Stored[0].StoredAt.Equal(before.At) {
+		t.Errorf("listed %+v, %v; stored at %s", page.Stored, err, before.At)
+	}
+}
+
+func progressed(e *resiliencyv1.PhaseEvent) {
+	e.Event = &resiliencyv1.PhaseEvent_Progressed{Progressed: &resiliencyv1.PhaseProgressed{Done: 1}}
+}
+
+// A phase that tells of its progress for minutes crowds out neither its own start nor
+// what went before.
+func TestIntegration_ProgressIsReadApart(t *testing.T) {
+	t.Parallel()
+	s, _ := newStore(t)
+	note := mustPhase(t, event("note", after(0), func(e *resiliencyv1.PhaseEvent) {
+		e.Event = &resiliencyv1.PhaseEvent_Noted{Noted: &resiliencyv1.PhaseNoted{}}
+	}))
+	docs := []*Document{note, mustPhase(t, event("start", after(1)))}
+	for i := range 300 {
+		docs = append(docs, mustPhase(t, event(fmt.Sprintf("e-%03d", i), after(i+2), progressed)))
+	}
+	if err := s.Commit(t.Context(), docs); err != nil {
+		t.Fatal(err)
+	}
+	story, err := s.Read(t.Context(), "j-1", 40)
+	if err != nil || story.Total != 302 || story.OlderProgress != 296 {
+		t.Errorf("%d in all, %d not read, %v", story.Total, story.OlderProgress, err)
+	}
+	var ids []string
+	for _, one := range story.Stored {
+		ids = append(ids, one.ID)
+	}
+	if want := []string{"note", "start", "e-296", "e-297", "e-298", "e-299"}; !slices.Equal(ids, want) {
+		t.Errorf("read %q, want %q", ids, want)
 	}
 }
 
@@ -117,7 +170,7 @@ func TestIntegration_TooMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	story, err := s.Read(t.Context(), "j-1", 40)
-	if err != nil || story.Total != 300 || len(story.Stored) != 41 || story.Stored[0].ID != "capsule" {
+	if err != nil || story.Total != 300 || len(story.Stored) != 41 || story.Stored[0].ID != "capsule" || story.OlderProgress != 0 {
 		t.Fatalf("%d of %d, %v", len(story.Stored), story.Total, err)
 	}
 	var ids []string

@@ -39,58 +39,6 @@ type Witness struct {
 	ReceivedAt time.Time
 }
 
-// Story is what is stored of a job, oldest first.
-type Story struct {
-	Stored []Stored
-	// Total is how many documents there are; more than Stored where these are too
-	// many to read at once.
-	Total int
-	// Unreadable are the ids of documents that this release cannot read.
-	Unreadable []string
-}
-
-// Read returns the phases and updates of a job: the newest limit and, where there
-// are more, of the older ones up to limit/4 that tell of a failure, a decision or an
-// update. It costs a read for each document returned, and one more for each
-// thousand that there are.
-func (s *Store) Read(ctx context.Context, jobID string, limit int) (Story, error) {
-	if err := job.CheckID(jobID); err != nil {
-		return Story{}, resilience.Permanent(fmt.Errorf("read phases: %w", err))
-	}
-	all := s.db.Collection(jobstore.CollectionPhases(jobID))
-	newest, err := s.part(ctx, all.OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit).Select(needed()...), limit)
-	if err != nil {
-		return Story{}, fmt.Errorf("read phases of job %s: %w", jobID, err)
-	}
-	story := Story{Total: newest.documents}
-	if newest.cut || newest.documents == limit {
-		older, total, err := s.rest(ctx, all, newest.last.At, max(limit/4, 1))
-		if err != nil {
-			return Story{}, fmt.Errorf("read phases of job %s: %w", jobID, err)
-		}
-		newest.stored, newest.unreadable = append(newest.stored, older.stored...), append(newest.unreadable, older.unreadable...)
-		story.Total = total
-	}
-	slices.Reverse(newest.stored)
-	slices.Reverse(newest.unreadable)
-	story.Stored, story.Unreadable = newest.stored, newest.unreadable
-	return story, nil
-}
-
-// rest reads what matters of the documents that are older than oldest, and counts
-// all that there are.
-func (s *Store) rest(ctx context.Context, all *firestore.CollectionRef, oldest time.Time, limit int) (older part, total int, err error) {
-	count, err := s.calls.Count(ctx, all.Query)
-	if err != nil {
-		return part{}, 0, err //nolint:wrapcheck // the caller says of which job
-	}
-	older, err = s.part(ctx, all.
-		Where(fieldKind, "in", []Kind{KindFailed, KindCorrected, KindCaptured, KindJudged, KindDeadLettered, KindUpdate}).
-		Where(jobstore.PhaseFieldOccurredAt, "<", oldest).
-		OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit).Select(needed()...), limit)
-	return older, int(count), err
-}
-
 // maxRead is about how many bytes are read at once. Capsules are large: a job
 // may have many of them, and a page must not cost the process its memory.
 const maxRead = 24 << 20
@@ -185,23 +133,31 @@ func (s *Store) List(ctx context.Context, jobID string, after *Cursor, limit int
 	return page, nil
 }
 
-// LastStored is when a phase of a job was last stored, by its writer's clock; zero
-// when there is none. It costs one read: a page that shows the job asks it to know
-// whether it has to look again.
-func (s *Store) LastStored(ctx context.Context, jobID string) (time.Time, error) {
+// Last is what was stored last of a job.
+type Last struct {
+	// At is by Firestore's clock; zero when nothing is stored.
+	At   time.Time
+	Kind Kind
+}
+
+// LastStored is what was stored last of a job; of a commit, any one of it. It costs
+// one read: a page that shows the job asks it to know whether it has to look again.
+func (s *Store) LastStored(ctx context.Context, jobID string) (Last, error) {
 	if err := job.CheckID(jobID); err != nil {
-		return time.Time{}, resilience.Permanent(fmt.Errorf("look for new phases: %w", err))
+		return Last{}, resilience.Permanent(fmt.Errorf("look for new phases: %w", err))
 	}
 	docs, err := s.calls.Documents(ctx, s.db.Collection(jobstore.CollectionPhases(jobID)).
-		OrderBy(fieldStoredAt, firestore.Desc).Limit(1).Select(fieldStoredAt))
+		OrderBy(fieldStoredAt, firestore.Desc).Limit(1).Select(fieldStoredAt, fieldKind))
 	if err != nil {
-		return time.Time{}, fmt.Errorf("look for new phases of job %s: %w", jobID, err)
+		return Last{}, fmt.Errorf("look for new phases of job %s: %w", jobID, err)
 	}
 	if len(docs) == 0 {
-		return time.Time{}, nil
+		return Last{}, nil
 	}
-	at, _ := docs[0].Data()[fieldStoredAt].(time.Time)
-	return at.UTC(), nil
+	fields := docs[0].Data()
+	at, _ := fields[fieldStoredAt].(time.Time)
+	kind, _ := fields[fieldKind].(string)
+	return Last{At: at.UTC(), Kind: Kind(kind)}, nil
 }
 
 func decode(id string, fields map[string]any) (Stored, error) {

@@ -60,11 +60,15 @@ func (a *API) phases(w http.ResponseWriter, r *http.Request) error {
 		Phases     []phaseJSON `json:"phases"`
 		Unreadable []string    `json:"unreadable,omitempty"`
 		Next       string      `json:"next_cursor,omitempty"`
-	}{Phases: make([]phaseJSON, len(page.Stored)), Unreadable: page.Unreadable}
+	}{Phases: make([]phaseJSON, 0, len(page.Stored)), Unreadable: page.Unreadable}
 	for i := range page.Stored {
-		if out.Phases[i], err = viewPhase(&page.Stored[i]); err != nil {
-			return err
+		view, err := viewPhase(&page.Stored[i])
+		if err != nil { // one that has no JSON form must not hide the others
+			a.Log.Warn().Err(err).Str("job_id", id).Msg("a stored phase cannot be shown")
+			out.Unreadable = append(out.Unreadable, page.Stored[i].ID)
+			continue
 		}
+		out.Phases = append(out.Phases, view)
 	}
 	if page.Next != nil {
 		if out.Next, err = web.EncodeCursor(scope, page.Next); err != nil {

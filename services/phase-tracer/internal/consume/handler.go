@@ -122,7 +122,6 @@ func (h *Handler) update(ctx context.Context, u *resiliencyv1.JobUpdate, meta *m
 // told is when the message came, and until when it is kept. That of a job whose
 // tenant nobody knows yet is kept as long as the standard says.
 func (h *Handler) told(ctx context.Context, jobID string, meta *messaging.Meta) (phases.Told, error) {
-	now := h.Now()
 	ttl := h.TTLs.Default
 	if len(h.TTLs.Tenants) > 0 {
 		tenant, err := h.Tenants.Of(ctx, jobID)
@@ -131,7 +130,7 @@ func (h *Handler) told(ctx context.Context, jobID string, meta *messaging.Meta) 
 		}
 		ttl = h.TTLs.Of(tenant)
 	}
-	return phases.Told{ReceivedAt: meta.PublishTime, StoredAt: now, ExpireAt: now.Add(ttl)}, nil
+	return phases.Told{ReceivedAt: meta.PublishTime, ExpireAt: h.Now().Add(ttl)}, nil
 }
 
 func (h *Handler) done(what, outcome string, source job.Source, published time.Time) {

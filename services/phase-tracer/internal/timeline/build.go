@@ -28,7 +28,8 @@ func Build(in *Input, now time.Time) Timeline {
 	t.sources(all, in.Updates)
 	drafts := t.drafts(all)
 	settle(drafts, &t.Status, now)
-	t.Cut = Cut{Stored: max(in.Stored, len(in.Phases)+len(in.Updates)), Read: len(in.Phases) + len(in.Updates), Spans: len(drafts)}
+	t.Cut = Cut{Read: len(in.Phases) + len(in.Updates), Spans: len(drafts), OlderProgress: in.OlderProgress}
+	t.Cut.Stored = max(in.Stored, t.Cut.Read)
 	t.bounds(drafts, now)
 	t.Stop = stopOf(&t.Status, drafts)
 	drafts = cut(drafts, t.Stop, MaxSpans)

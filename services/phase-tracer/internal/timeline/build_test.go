@@ -144,6 +144,44 @@ func TestBuild_Bounded(t *testing.T) {
 	}
 }
 
+// A time that is none, as an older release may have stored it, is left out: JSON could
+// not hold it, and the page of the job would be gone with it.
+func TestBuild_OddTimes(t *testing.T) {
+	t.Parallel()
+	odd := &timestamppb.Timestamp{Seconds: 1 << 60}
+	got := Build(&Input{Phases: []Phase{
+		phase("kubernetes", "pod.capsule", 1, func(e *resiliencyv1.PhaseEvent) {
+			e.Event = &resiliencyv1.PhaseEvent_FailureCaptured{FailureCaptured: &resiliencyv1.FailureCaptured{
+				Events: []*resiliencyv1.KubernetesNote{{Reason: "OOMKilling", At: odd}},
+			}}
+		}),
+		phase("kubernetes", "job.judged", 2, func(e *resiliencyv1.PhaseEvent) {
+			e.Event = &resiliencyv1.PhaseEvent_RecoveryJudged{RecoveryJudged: &resiliencyv1.RecoveryJudged{Rule: "r", NextCheckAt: odd}}
+		}),
+	}}, at(9))
+	if _, err := json.Marshal(&got); err != nil {
+		t.Error(err)
+	}
+	if len(got.Capsules) != 1 || len(got.Capsules[0].Events) != 1 || len(got.Judgements) != 1 {
+		t.Errorf("capsules %+v, judgements %+v", got.Capsules, got.Judgements)
+	}
+}
+
+// That old reports of progress were not read is worth no word: newer ones tell more.
+func TestBuild_OlderProgressIsNoGap(t *testing.T) {
+	t.Parallel()
+	in := &Input{Record: status(job.StateRunning, 0, 1), Stored: 900, OlderProgress: 898, Phases: []Phase{
+		phase("kubernetes", "render", 1, started), phase("kubernetes", "render", 899, progressed(9)),
+	}}
+	if got := Build(in, at(900)).Cut; got.Text != "" || got.Stored != 900 || got.OlderProgress != 898 {
+		t.Errorf("cut %+v", got)
+	}
+	in.OlderProgress = 700
+	if got := Build(in, at(900)).Cut; !strings.Contains(got.Text, "Of 200 stored phases 2 were read") {
+		t.Errorf("cut %+v", got)
+	}
+}
+
 func TestBuild_Kept(t *testing.T) {
 	t.Parallel()
 	with := func(event func(e *resiliencyv1.PhaseEvent)) func(*resiliencyv1.PhaseEvent) { return event }

@@ -33,9 +33,9 @@ func cut(drafts []draft, stop *Stop, limit int) []draft {
 
 func (c *Cut) sentence() string {
 	var parts []string
-	if c.Stored > c.Read {
+	if stored := c.Stored - c.OlderProgress; stored > c.Read {
 		parts = append(parts, fmt.Sprintf("Of %d stored phases %d were read: the newest, and of the rest what tells of a failure or decision.",
-			c.Stored, c.Read))
+			stored, c.Read))
 	}
 	if c.Spans > c.Drawn {
 		parts = append(parts, fmt.Sprintf("Of %d phases %d are drawn: those that failed, those that are open, and the newest.",

@@ -17,8 +17,9 @@ type Input struct {
 	Updates []Update
 	Letters []Letter
 	// Stored is how many phases and updates the store holds of the job: more than
-	// are given here where there are too many to read.
-	Stored int
+	// are given here where there are too many to read. OlderProgress of them are not
+	// given because newer ones tell how far a phase is.
+	Stored, OlderProgress int
 }
 
 // Record is a job's record, as far as a timeline shows it.

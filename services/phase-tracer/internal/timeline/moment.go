@@ -93,7 +93,7 @@ func capsule(e *event, c *resiliencyv1.FailureCaptured) Capsule {
 	}
 	for _, n := range c.GetEvents() {
 		said := KubernetesEvent{Object: n.GetObject(), Type: n.GetType(), Reason: n.GetReason(), Message: n.GetMessage(), Count: n.GetCount()}
-		if n.GetAt() != nil {
+		if n.GetAt().IsValid() {
 			said.At = n.GetAt().AsTime()
 		}
 		out.Events = append(out.Events, said)
@@ -109,7 +109,7 @@ func judgement(e *event, j *resiliencyv1.RecoveryJudged) Judgement {
 	if j.GetVerdict() != job.StateUnspecified {
 		out.Verdict = job.StateName(j.GetVerdict())
 	}
-	if j.GetNextCheckAt() != nil {
+	if j.GetNextCheckAt().IsValid() {
 		out.NextCheckAt = j.GetNextCheckAt().AsTime()
 	}
 	return out

@@ -194,9 +194,12 @@ type Warning struct {
 type Cut struct {
 	// Stored is how many phases and updates there are, Read how many were read,
 	// Spans how many spans they make and Drawn how many of these are shown.
-	Stored int    `json:"stored"`
-	Read   int    `json:"read"`
-	Spans  int    `json:"spans"`
-	Drawn  int    `json:"drawn"`
-	Text   string `json:"text,omitempty"`
+	Stored int `json:"stored"`
+	Read   int `json:"read"`
+	Spans  int `json:"spans"`
+	Drawn  int `json:"drawn"`
+	// OlderProgress is how many were left out because they only tell how far a phase
+	// was, and newer ones tell how far it is: nothing is missing without them.
+	OlderProgress int    `json:"older_progress,omitempty"`
+	Text          string `json:"text,omitempty"`
 }

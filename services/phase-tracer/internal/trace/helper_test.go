@@ -68,7 +68,7 @@ type stories struct {
 
 	story phases.Story
 	page  phases.Page
-	last  time.Time
+	last  phases.Last
 	// limit and after are those of the last question.
 	limit int
 	after *phases.Cursor
@@ -90,9 +90,9 @@ func (s *stories) List(ctx context.Context, id string, after *phases.Cursor, lim
 	return s.page, nil
 }
 
-func (s *stories) LastStored(ctx context.Context, id string) (time.Time, error) {
+func (s *stories) LastStored(ctx context.Context, id string) (phases.Last, error) {
 	if err := s.ask(ctx, id); err != nil {
-		return time.Time{}, err
+		return phases.Last{}, err
 	}
 	return s.last, nil
 }
@@ -137,7 +137,7 @@ func (s *shelf) put(claims ...job.Observation) {
 func (s *shelf) keep(all ...phases.Stored) {
 	s.phases.story.Stored = append(s.phases.story.Stored, all...)
 	s.phases.story.Total += len(all)
-	s.phases.last = at(60)
+	s.phases.last = phases.Last{At: at(60), Kind: all[len(all)-1].Kind}
 }
 
 func (s *shelf) lay(all ...letters.Letter) {
@@ -171,6 +171,13 @@ func noted(id string, seconds int) phases.Stored {
 			Event: &resiliencyv1.PhaseEvent_Noted{Noted: &resiliencyv1.PhaseNoted{}},
 		},
 	}
+}
+
+// advanced is a report of progress.
+func advanced(id string, seconds int) phases.Stored {
+	s := noted(id, seconds)
+	s.Kind, s.Phase.Event = phases.KindProgressed, &resiliencyv1.PhaseEvent_Progressed{Progressed: &resiliencyv1.PhaseProgressed{Done: 1}}
+	return s
 }
 
 // told is an update that went out to the product.

@@ -26,7 +26,7 @@ type Records interface {
 type Phases interface {
 	Read(ctx context.Context, jobID string, limit int) (phases.Story, error)
 	List(ctx context.Context, jobID string, after *phases.Cursor, limit int) (phases.Page, error)
-	LastStored(ctx context.Context, jobID string) (time.Time, error)
+	LastStored(ctx context.Context, jobID string) (phases.Last, error)
 }
 
 // Letters reads dead letters; *letters.Store is one.
@@ -55,7 +55,7 @@ func NewReader(records Records, p Phases, l Letters, now func() time.Time) *Read
 
 // Timeline is the timeline of a job as of now; found is false when nothing at all
 // is on record. It costs a read for the record, one for each phase, at most
-// maxPhases and a quarter, and one for each dead letter.
+// maxPhases with a quarter and a tenth more, and one for each dead letter.
 func (r *Reader) Timeline(ctx context.Context, jobID string) (t *timeline.Timeline, found bool, err error) {
 	in := timeline.Input{JobID: jobID}
 	var story phases.Story
@@ -94,13 +94,14 @@ func (r *Reader) Version(ctx context.Context, jobID string) (timeline.Version, e
 	if err != nil {
 		return timeline.Version{}, fmt.Errorf("look for news of job %s: %w", jobID, err)
 	}
-	v := timeline.Version{Found: found || !last.IsZero()}
+	v := timeline.Version{Found: found || !last.At.IsZero(), Progress: last.Kind == phases.KindProgressed}
 	var record time.Time
 	if found {
 		record, v.Tenant = stored.UpdateTime, stored.Record.Tenant.Value
 		v.Over = job.Terminal(stored.Record.View().State)
 	}
-	v.Text = fmt.Sprintf("%x-%x", record.UnixMicro(), last.UnixMicro())
+	v.Record = fmt.Sprintf("%x", record.UnixMicro())
+	v.Text = fmt.Sprintf("%s-%x", v.Record, last.At.UnixMicro())
 	return v, nil
 }
 
@@ -120,7 +121,7 @@ func recordOf(s *jobstore.Stored) *timeline.Record {
 }
 
 func add(in *timeline.Input, s *phases.Story) {
-	in.Stored = s.Total
+	in.Stored, in.OlderProgress = s.Total, s.OlderProgress
 	for i := range s.Stored {
 		one := &s.Stored[i]
 		if one.Update != nil {

@@ -46,6 +46,10 @@ func TestReader_Timeline(t *testing.T) {
 		{"letters_alone", func(s *shelf) { s.lay(letter) }, shown{Found: true, Live: true, Letters: 1}},
 		{"unreadable_phases_alone", func(s *shelf) { s.phases.story = phases.Story{Total: 2, Unreadable: []string{"x", "y"}} },
 			shown{Found: true, Live: true, Cut: timeline.Cut{Stored: 2}}},
+		{"old_progress_not_read", func(s *shelf) {
+			s.keep(noted("p-1", 2))
+			s.phases.story.Total, s.phases.story.OlderProgress = 300, 299
+		}, shown{Found: true, Live: true, Spans: 1, Cut: timeline.Cut{Stored: 300, Read: 1, Spans: 1, Drawn: 1, OlderProgress: 299}}},
 		{"all", func(s *shelf) {
 			s.put(said())
 			s.keep(noted("p-1", 2), told("u-1", 1), noted("p-2", 3))
@@ -73,7 +77,7 @@ func TestReader_Timeline(t *testing.T) {
 			if diff := cmp.Diff(c.want, is); diff != "" {
 				t.Errorf("timeline (-want +got):\n%s", diff)
 			}
-			if (got.Cut.Stored > got.Cut.Read) != (got.Cut.Text != "") {
+			if (got.Cut.Stored-got.Cut.OlderProgress > got.Cut.Read) != (got.Cut.Text != "") {
 				t.Errorf("%d of %d are shown, and it says %q", got.Cut.Read, got.Cut.Stored, got.Cut.Text)
 			}
 		})

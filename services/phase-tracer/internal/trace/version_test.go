@@ -22,6 +22,7 @@ func TestReader_Version(t *testing.T) {
 		{"nothing", func(*shelf) {}, timeline.Version{}},
 		{"record_alone", func(s *shelf) { s.put(said()) }, timeline.Version{Found: true, Tenant: "video"}},
 		{"phases_alone", func(s *shelf) { s.keep(noted("p-1", 2)) }, timeline.Version{Found: true}},
+		{"progress_last", func(s *shelf) { s.keep(noted("p-1", 2), advanced("p-2", 3)) }, timeline.Version{Found: true, Progress: true}},
 		{"both", func(s *shelf) { s.put(said()); s.keep(noted("p-1", 2)) }, timeline.Version{Found: true, Tenant: "video"}},
 		{"waits", func(s *shelf) { s.put(said(state(job.StatePending, 0))) }, timeline.Version{Found: true, Tenant: "video"}},
 		{"succeeded", func(s *shelf) { s.put(said(state(job.StateSucceeded, job.EvidenceStated))) },
@@ -43,7 +44,7 @@ func TestReader_Version(t *testing.T) {
 			if err != nil || got.Text == "" {
 				t.Errorf("version %q, error %v", got.Text, err)
 			}
-			if got.Text = ""; got != c.want {
+			if got.Text, got.Record = "", ""; got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 			// It is asked every second for each page that is open.
@@ -65,7 +66,7 @@ func TestReader_VersionTellsEveryChangeApart(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s, now := &shelf{}, at(0)
 		r := NewReader(&s.records, &s.phases, &s.letters, func() time.Time { return now })
-		of := map[string]world{}
+		of, records := map[string]world{}, map[string]time.Time{}
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			// Firestore keeps microseconds; the clocks of writer and server differ.
 			moment := at(0).Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "microseconds")) * time.Microsecond)
@@ -74,7 +75,7 @@ func TestReader_VersionTellsEveryChangeApart(t *testing.T) {
 				s.put(said())
 				s.records.stored.UpdateTime = moment
 			case "phase":
-				s.phases.last = moment
+				s.phases.last.At = moment
 			case "letter":
 				s.lay(letters.Letter{ID: fmt.Sprint("l-", len(s.letters.page.Letters)), State: letters.StateOpen})
 			case "time":
@@ -84,9 +85,14 @@ func TestReader_VersionTellsEveryChangeApart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			is := world{s.records.stored.UpdateTime, s.phases.last, s.records.found}
+			is := world{s.records.stored.UpdateTime, s.phases.last.At, s.records.found}
 			if was, known := of[v.Text]; known && was != is {
 				t.Fatalf("version %s is that of %+v and of %+v", v.Text, was, is)
+			}
+			if before := records[v.Record]; before.IsZero() {
+				records[v.Record] = is.record
+			} else if before != is.record {
+				t.Fatalf("%s is the record of %s and of %s", v.Record, before, is.record)
 			}
 			for text, was := range of {
 				if was == is && text != v.Text {
