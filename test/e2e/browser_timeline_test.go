@@ -37,6 +37,7 @@ func TestPagesOfTimelines(t *testing.T) {
 	t.Run("read", func(t *testing.T) { readsWhatFailed(t, b, pages) })
 	t.Run("keyboard", func(t *testing.T) { searchesByKeyboard(t, b, pages) })
 	t.Run("follow", func(t *testing.T) { s.follows(t, b, pages) })
+	t.Run("hidden", func(t *testing.T) { s.isHidden(t, b, pages) })
 	t.Run("look", func(t *testing.T) { looksAtTimelines(t, b, pages) })
 }
 
@@ -103,18 +104,7 @@ func searchesByKeyboard(t *testing.T, b *browser.Browser, pages string) {
 //nolint:thelper // a part of the test
 func (s *system) follows(t *testing.T, b *browser.Browser, pages string) {
 	p := b.Open(t, browser.Desktop())
-	for after := 8 * time.Second; ; after *= 2 { // a busy machine may need longer than the job to show it
-		id := "live-" + after.String()
-		s.pipeline(id, stack.JobSpec{After: after})
-		s.awaitState(id, "RUNNING")
-		p.Visit(pages + "/jobs/" + id)
-		if p.Is("#job", `el.dataset.state === "RUNNING" && "follow" in el.dataset`) {
-			break
-		}
-		if after > time.Minute {
-			t.Fatal("the page of a job that runs does not follow it")
-		}
-	}
+	s.opensRunning(t, p, pages, "live-", 8*time.Second)
 	browser.Eval[bool](p, `window.stays = true`)
 	p.Await(`#job[data-state="SUCCEEDED"]`)
 	p.Until("the end to be announced", func() bool {

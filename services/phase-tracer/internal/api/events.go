@@ -11,6 +11,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/envision/resiliency/pkg/web"
+	"github.com/envision/resiliency/services/phase-tracer/internal/timeline"
 )
 
 const (
@@ -21,16 +22,24 @@ const (
 	longest = 30 * time.Minute
 	// writeFor is how long a client may take to read one event.
 	writeFor = 10 * time.Second
+	// progressEvery is how often at most a stream tells of progress alone: a loop
+	// reports every second, and who is told reads the whole timeline again.
+	progressEvery = 10 * time.Second
 )
 
 // events tells by server-sent events when the timeline of a job has changed:
 // "change" with its version, first at once, and "end" when the job is over. It ends
-// with the server, and when the caller may no longer see the job.
+// with the server, and when the caller may no longer see the job. A browser that lost
+// sight of the end asks again for ever; it is told that there is no more.
 func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 	id := chi.URLParam(r, "id")
 	v, err := a.version(r.Context(), id)
 	if err != nil {
 		return err
+	}
+	if v.Over && r.Header.Get("Last-Event-ID") == v.Text {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
 	}
 	if a.streams.Add(1) > a.Streams {
 		a.streams.Add(-1)
@@ -49,7 +58,7 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 	s := &stream{w: w, control: http.NewResponseController(w)}
 	ctx, cancel := untilDrained(r.Context(), longest)
 	defer cancel()
-	err = a.follow(ctx, s, id, v.Text, v.Over)
+	err = a.follow(ctx, s, id, v)
 	// The time to write the last event may be over by now; without some for the end of
 	// the stream itself, its client would take it for broken off.
 	if err = errors.Join(err, s.bound()); err != nil {
@@ -72,10 +81,11 @@ func untilDrained(ctx context.Context, most time.Duration) (context.Context, con
 	return ctx, cancel
 }
 
-func (a *API) follow(ctx context.Context, s *stream, id, version string, over bool) error {
-	if err := s.send("change", version); err != nil {
+func (a *API) follow(ctx context.Context, s *stream, id string, told timeline.Version) error {
+	if err := s.send("change", told.Text); err != nil {
 		return err
 	}
+	over, toldAt := told.Over, time.Now()
 	poll, beat := time.NewTicker(a.Poll), time.NewTicker(heartbeat)
 	defer poll.Stop()
 	defer beat.Stop()
@@ -93,16 +103,16 @@ func (a *API) follow(ctx context.Context, s *stream, id, version string, over bo
 				return err
 			}
 			over = v.Over
-			if v.Text == version {
+			if v.Text == told.Text || v.OnlyProgress(&told) && time.Since(toldAt) < progressEvery {
 				continue
 			}
-			version = v.Text
-			if err := s.send("change", version); err != nil {
+			told, toldAt = v, time.Now()
+			if err := s.send("change", told.Text); err != nil {
 				return err
 			}
 		}
 	}
-	return s.send("end", version)
+	return s.end(told.Text)
 }
 
 // stream writes events.
@@ -111,12 +121,17 @@ type stream struct {
 	control *http.ResponseController
 }
 
-func (s *stream) send(event, version string) error {
+func (s *stream) send(event, version string) error { return s.tell("", event, version) }
+
+// end is the last event, by whose id the client is known if it asks again.
+func (s *stream) end(version string) error { return s.tell("id: "+version+"\n", "end", version) }
+
+func (s *stream) tell(id, event, version string) error {
 	data, err := json.Marshal(map[string]string{"version": version})
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
 	}
-	return s.write("event: " + event + "\ndata: " + string(data) + "\n\n")
+	return s.write(id + "event: " + event + "\ndata: " + string(data) + "\n\n")
 }
 
 func (s *stream) comment() error { return s.write(":\n\n") }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -64,6 +65,75 @@ func TestEvents_QuietStream(t *testing.T) {
 		s.hears("change 2")
 		if took := time.Since(began) - 2*heartbeat; took > time.Second {
 			t.Errorf("a change was told after %s", took)
+		}
+	})
+}
+
+// Progress alone is told now and then; all else within a second, also beside it.
+func TestEvents_ProgressIsToldLessOften(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := goesOn()
+		f.change(func(f *followed) { f.version.Record = "r1" })
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		go func() { // a loop that reports each second, a moment after it was looked for
+			for n := 0; ctx.Err() == nil; n++ {
+				f.change(func(f *followed) { f.version.Text, f.version.Progress = "p"+strconv.Itoa(n), true })
+				select {
+				case <-time.After(time.Second):
+				case <-ctx.Done():
+				}
+			}
+		}()
+		s := follow(t, serve(t, f.handler(t, Parts{})), eventsURL("api"))
+		for n := range 3 {
+			began := time.Now()
+			event, err := s.next()
+			for event == ":" && err == nil {
+				event, err = s.next()
+			}
+			if took := time.Since(began); err != nil || n > 0 && (took < progressEvery || took > progressEvery+2*time.Second) {
+				t.Errorf("%q after %s, %v", event, took, err)
+			}
+		}
+		began := time.Now()
+		f.change(func(f *followed) { f.version.Record = "r2" })
+		if event, err := s.next(); err != nil || time.Since(began) > 2*time.Second {
+			t.Errorf("a change of the record beside progress: %q after %s, %v", event, time.Since(began), err)
+		}
+	})
+}
+
+// A browser that asks again once it has heard the end is told to let it be; who comes
+// anew hears it.
+func TestEvents_NoMoreAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := goesOn()
+		f.version.Over = true
+		client := serve(t, f.handler(t, Parts{}))
+		s := follow(t, client, eventsURL("api"))
+		s.hears("change 1", "end 1")
+		again := func() int {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, eventsURL("api"), http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Last-Event-ID", s.id)
+			res, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = res.Body.Close() }()
+			return res.StatusCode
+		}
+		if status := again(); status != http.StatusNoContent {
+			t.Errorf("asked again: status %d", status)
+		}
+		f.becomes("2") // such as the last logs
+		if status := again(); status != http.StatusOK {
+			t.Errorf("asked again after a change: status %d", status)
 		}
 	})
 }

@@ -158,6 +158,8 @@ type caller struct {
 	t     *testing.T
 	lines *bufio.Reader
 	leave func()
+	// id is that of the last event that had one.
+	id string
 }
 
 // follow opens a stream.
@@ -167,7 +169,7 @@ func follow(t *testing.T, client *http.Client, url string) *caller {
 	if kind := res.Header.Get("Content-Type"); res.StatusCode != http.StatusOK || kind != "text/event-stream" {
 		t.Fatalf("status %d, %s", res.StatusCode, kind)
 	}
-	return &caller{t, bufio.NewReader(res.Body), leave}
+	return &caller{t: t, lines: bufio.NewReader(res.Body), leave: leave}
 }
 
 // next is the next event as "name version", ":" for a sign of life.
@@ -182,6 +184,10 @@ func (c *caller) next() (string, error) {
 		line = strings.TrimSuffix(line, "\n")
 		if line == "" {
 			return event, nil
+		}
+		if id, ok := strings.CutPrefix(line, "id: "); ok {
+			c.id = id
+			continue
 		}
 		if data, ok := strings.CutPrefix(line, "data: "); ok {
 			var told struct{ Version string }

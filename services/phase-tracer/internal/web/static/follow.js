@@ -12,7 +12,14 @@
 
   function open() {
     stream = new EventSource(job.dataset.follow);
-    ["change", "end"].forEach(function (name) { stream.addEventListener(name, soon); });
+    stream.addEventListener("change", soon);
+    // The browser would open one stream after another for as long as the tab is there,
+    // and a hidden one does not look at the page that says that there is no more.
+    stream.addEventListener("end", function () { close(); soon(); });
+  }
+  function close() {
+    if (stream) stream.close();
+    stream = null;
   }
   function soon() { later(Math.max(least - (Date.now() - last), 0)); }
   function later(wait) {
@@ -46,7 +53,8 @@
       job.dataset.state = next.dataset.state;
       document.getElementById("followed").textContent = "The job is now " + next.dataset.state + ".";
     }
-    if (!next.dataset.follow && !ended) end();
+    if (!next.dataset.follow) end();
+    else if (!stream && !ended) open(); // a verdict was wrong, and the job goes on
   }
   // swap takes a section over, unless somebody is in it.
   function swap(old, fresh) {
@@ -62,12 +70,11 @@
   }
   function end() {
     ended = true;
-    if (stream) stream.close();
-    stream = null;
+    close();
   }
-  document.addEventListener("visibilitychange", function () { if (stream && !document.hidden) soon(); });
-  window.addEventListener("pagehide", function () { if (stream) stream.close(); });
-  window.addEventListener("pageshow", function (e) { if (e.persisted && stream) { open(); soon(); } });
+  document.addEventListener("visibilitychange", function () { if (!ended && !document.hidden) soon(); });
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", function (e) { if (e.persisted && !ended) soon(); });
   open();
   later(most);
 })();
