@@ -34,11 +34,11 @@ func Run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
 	if err := p.require(ctx, rt); err != nil {
 		return err
 	}
+	// The subscriptions are no part of it: the pages need Firestore alone, and are
+	// looked at when messages do not come.
 	rt.Ready("firestore", func(ctx context.Context) error {
 		return errors.Join(p.breaker.Ready(ctx), p.records.Ping(ctx, time.Minute))
 	})
-	rt.Ready("phases subscription", p.events.Ready)
-	rt.Ready("updates subscription", p.updates.Ready)
 	rt.Live("progress", p.progress.live)
 	p.start(rt)
 	return nil

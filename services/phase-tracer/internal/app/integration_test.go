@@ -6,13 +6,16 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/envision/resiliency/pkg/job"
@@ -212,5 +215,36 @@ func TestIntegration_BadInput(t *testing.T) {
 	})
 	if len(letters) != 5 {
 		t.Errorf("%d dead letters, want 5", len(letters))
+	}
+}
+
+// The pages stay when messages can no longer come: they read Firestore alone, and are
+// looked at just then.
+func TestIntegration_ReadyWithoutSubscriptions(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.fail("j-1")
+	api, _ := s.start(nil)
+	admin := "http://" + regexp.MustCompile(`"admin_addr":"([^"]+)"`).FindStringSubmatch(s.out.String())[1]
+	for _, name := range []string{topology.SubscriptionJobPhasesPhaseTracer, topology.SubscriptionJobUpdatesPhaseTracer} {
+		request := &pubsubpb.DeleteSubscriptionRequest{Subscription: topology.SubscriptionName(s.project, name)}
+		if err := s.broker.SubscriptionAdminClient.DeleteSubscription(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+		s.eventually(name+" cannot be pulled", func(context.Context) error {
+			for line := range strings.Lines(s.out.String()) {
+				if strings.Contains(line, "pull broke off") && strings.Contains(line, name) {
+					return nil
+				}
+			}
+			return errors.New("not yet")
+		})
+	}
+	var readiness json.RawMessage
+	if status := s.get(admin+"/readyz", &readiness); status != http.StatusOK {
+		t.Errorf("not ready: %d %s", status, readiness)
+	}
+	if status := s.get(api+"/api/jobs/j-1", new(json.RawMessage)); status != http.StatusOK {
+		t.Errorf("a timeline: status %d", status)
 	}
 }
