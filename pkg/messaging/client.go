@@ -11,8 +11,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// dependency is the name of Pub/Sub in errors and breakers.
-const dependency = "pubsub"
+// Dependency is the name of Pub/Sub in errors and breakers.
+const Dependency = "pubsub"
 
 // NewClient connects to Pub/Sub in the project, or to the emulator that
 // PUBSUB_EMULATOR_HOST names. It makes no call: Check of a Publisher or

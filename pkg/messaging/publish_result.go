@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
@@ -44,7 +45,7 @@ func (p *Publisher) conclude(ctx context.Context, topic string, data []byte, att
 		err = fmt.Errorf("publish to %s: %w", topic, outage(err))
 		p.metrics.published.WithLabelValues(label, publishFailed).Inc()
 		if resilience.CategoryOf(err) == resilience.CategoryDependency {
-			p.broken.Store(&err)
+			p.broken.Store(&fault{topic: topic, err: err, probeAt: time.Now().Add(p.cfg.ProbeAfter)})
 		}
 		return err
 	}
@@ -82,7 +83,7 @@ func Missing(err error) bool { return status.Code(err) == codes.NotFound }
 // outage too: it is being provisioned anew, and nothing that we send is at fault.
 func outage(err error) error {
 	if status.Code(err) == codes.NotFound || resilience.CategoryOf(err) == resilience.CategoryDependency {
-		return resilience.Dependency(dependency, err)
+		return resilience.Dependency(Dependency, err)
 	}
 	return err
 }

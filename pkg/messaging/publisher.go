@@ -32,6 +32,9 @@ type PublisherConfig struct {
 	// MaxOutstanding is how many messages per topic may be unconfirmed; further
 	// calls block. 1,000 by default.
 	MaxOutstanding int
+	// ProbeAfter is how long after an outage nothing must have been published
+	// before Ready asks by itself; 1 minute by default.
+	ProbeAfter time.Duration
 }
 
 func (c PublisherConfig) withDefaults() PublisherConfig {
@@ -43,6 +46,9 @@ func (c PublisherConfig) withDefaults() PublisherConfig {
 	}
 	if c.MaxOutstanding <= 0 {
 		c.MaxOutstanding = 1000
+	}
+	if c.ProbeAfter <= 0 {
+		c.ProbeAfter = time.Minute
 	}
 	return c
 }
@@ -61,7 +67,7 @@ type Publisher struct {
 
 	waiting sync.WaitGroup // one for each unconfirmed message
 	pending atomic.Int64   // the same as a number
-	broken  atomic.Pointer[error]
+	broken  atomic.Pointer[fault]
 }
 
 // NewPublisher returns a Publisher over client, which it does not own.
@@ -192,14 +198,6 @@ func (p *Publisher) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("close publisher: %d messages unconfirmed: %w", p.pending.Load(), ctx.Err())
 	}
-}
-
-// Ready is an error while the newest answer of Pub/Sub was an outage.
-func (p *Publisher) Ready(context.Context) error {
-	if err := p.broken.Load(); err != nil {
-		return *err
-	}
-	return nil
 }
 
 // Check asks Pub/Sub for the topics, for a check at start-up. A publisher that

@@ -116,7 +116,7 @@ func (s *Subscriber) awaitFlush(run *session, ended <-chan error) error {
 			}
 		}
 	}
-	return resilience.Dependency(dependency, fmt.Errorf("stop receiving from %s: Pub/Sub did not take the last acks within %s",
+	return resilience.Dependency(Dependency, fmt.Errorf("stop receiving from %s: Pub/Sub did not take the last acks within %s",
 		s.cfg.Subscription, flushGrace))
 }
 
