@@ -10,7 +10,8 @@
 // was not to be (a process that died), forwarded by Pub/Sub without one. What
 // does not decode is permanent at once. While a dependency is down (Gate),
 // messages wait in hand with their lease extended, are not nacked, and no more
-// are pulled (PausedBy).
+// are pulled (PausedBy); so do those alone that need it, where it is not needed
+// by all (HeldBy).
 //
 // The W3C trace context travels along: from the publisher's context through the
 // attributes to the handler's context, and so on to what the handler publishes.

@@ -81,38 +81,51 @@ func (s *Subscriber) spent(pulled context.Context, msg *RawMessage) bool {
 }
 
 // handle decodes the message and works on it until there is a result to judge.
-// A dependency's fault is no such result while the gate is broken: the message
+// A dependency's fault is no such result while its gate is broken: the message
 // waits for its turn and is tried again, in hand, its lease extended.
 func (s *Subscriber) handle(pulled context.Context, run *session, msg RawMessage) error {
 	do, err := s.decodeSafely(msg)
 	if err != nil {
 		return err
 	}
-	if s.cfg.Gate == nil {
-		return s.once(pulled, run, msg.Span, do)
-	}
+	place := seat{all: s.seats}
+	defer place.leave()
 	for faults := 0; ; {
-		if err := s.wait(pulled); err != nil {
+		if err := s.wait(pulled, s.cfg.Gate); err != nil {
 			return err
 		}
 		err := s.once(pulled, run, msg.Span, do)
 		if resilience.CategoryOf(err) != resilience.CategoryDependency {
 			return err
 		}
-		if s.cfg.Gate.Broken() {
-			continue
-		}
-		// The dependency works for others: perhaps it is this message.
-		if faults++; faults >= s.cfg.InHand.Attempts || !sleep(pulled, s.cfg.InHand.Delay(faults-1)) {
+		gate, own := s.gateOf(err)
+		switch {
+		case gate == nil:
 			return err
+		case !gate.Broken():
+			// The dependency works for others: perhaps it is this message.
+			if faults++; faults >= s.cfg.InHand.Attempts || !sleep(pulled, s.cfg.InHand.Delay(faults-1)) {
+				return err
+			}
+		case own:
+			if !place.take() {
+				return err
+			}
+			if err := s.wait(pulled, gate); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-func (s *Subscriber) wait(pulled context.Context) error {
+// wait returns nil when the message may be handled as far as the gate goes.
+func (s *Subscriber) wait(pulled context.Context, gate Gate) error {
+	if gate == nil {
+		return nil
+	}
 	s.metrics.waiting.Inc()
 	defer s.metrics.waiting.Dec()
-	if err := s.cfg.Gate.Wait(pulled); err != nil {
+	if err := gate.Wait(pulled); err != nil {
 		return resilience.Retryable(fmt.Errorf("give back what waits for a dependency: %w", err))
 	}
 	return nil

@@ -66,7 +66,7 @@ type Config struct {
 	// InHand is how often and how soon a message that met a dependency's fault
 	// is tried again in hand while the gate is not broken; after that it is
 	// nacked. By default three tries, 200 ms and 600 ms apart. Without a Gate
-	// the first fault nacks.
+	// the first fault nacks, unless it names one (HeldBy).
 	InHand resilience.Backoff
 }
 
@@ -111,6 +111,8 @@ type Subscriber struct {
 	// maxAttempts is how often Pub/Sub delivers a message before it forwards it;
 	// 0 while Check has not found that out.
 	maxAttempts atomic.Int32
+	// seats are taken by the messages that wait at a gate of their own (HeldBy).
+	seats chan struct{}
 
 	mu        sync.Mutex
 	pulling   time.Time // since when; zero while not
@@ -137,9 +139,11 @@ func newSubscriber(
 	client *pubsub.Client, publisher *Publisher, cfg Config, decode decoder, reg prometheus.Registerer, log zerolog.Logger,
 ) *Subscriber {
 	entry, _ := topology.Find(cfg.Subscription)
+	cfg = cfg.withDefaults()
 	s := &Subscriber{
 		client:       client,
-		cfg:          cfg.withDefaults(),
+		cfg:          cfg,
+		seats:        make(chan struct{}, cfg.MaxOutstanding/2),
 		decode:       decode,
 		readsLetters: entry.DeadLetters(),
 		metrics:      newSubscriberMetrics(reg, cfg.Subscription),
