@@ -111,11 +111,25 @@ func (s *Store) compareAndSet(ctx context.Context, o *job.Observation) (Result, 
 
 // current is the record from the cache or the database.
 func (s *Store) current(ctx context.Context, jobID string) (*entry, error) {
-	if e, ok := s.cache.get(jobID); ok {
-		s.metrics.cache.WithLabelValues("hit").Inc()
+	if e, ok := s.cached(jobID); ok {
 		return e, nil
 	}
-	s.metrics.cache.WithLabelValues("miss").Inc()
+	return s.fetch(ctx, jobID)
+}
+
+// cached is the record from the cache.
+func (s *Store) cached(jobID string) (*entry, bool) {
+	e, ok := s.cache.get(jobID)
+	result := "miss"
+	if ok {
+		result = "hit"
+	}
+	s.metrics.cache.WithLabelValues(result).Inc()
+	return e, ok
+}
+
+// fetch reads the record and remembers it.
+func (s *Store) fetch(ctx context.Context, jobID string) (*entry, error) {
 	e, err := s.read(ctx, jobID)
 	if err != nil {
 		return nil, err

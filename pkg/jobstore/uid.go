@@ -7,6 +7,8 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/envision/resiliency/pkg/job"
 )
 
 // Why FindByUID names no record.
@@ -154,9 +156,9 @@ func (s *Store) queryUID(ctx context.Context, uid string) (Stored, string, error
 		if err != nil {
 			return Stored{}, uidError, err
 		}
-		// What is in memory stays: it may be newer than the answer. If it is older,
-		// the next commit notices.
-		if _, ok := s.cache.get(docs[i].id); !ok {
+		// What is in memory may be newer than the answer, and then stays. If it is
+		// older it must not: the next search goes by it.
+		if known, ok := s.cache.get(docs[i].id); !ok || known.updateTime.Before(e.updateTime) {
 			s.remember(docs[i].id, e)
 		}
 		s.uids.learn(uid, docs[i].id)
@@ -171,12 +173,23 @@ func (s *Store) queryUID(ctx context.Context, uid string) (Stored, string, error
 // Recent returns a record as it was within the last minute: from memory, or by
 // one read. found is false, without an error, when there is none.
 func (s *Store) Recent(ctx context.Context, jobID string) (stored Stored, found bool, err error) {
+	return s.RecentWhere(ctx, jobID, func(*job.Record) bool { return true })
+}
+
+// RecentWhere is Recent for who looks for something in the record. One in memory
+// that does not suit is read again, once, since another process may have written
+// what it lacks. What comes back need not suit either.
+func (s *Store) RecentWhere(
+	ctx context.Context, jobID string, suits func(*job.Record) bool,
+) (stored Stored, found bool, err error) {
 	if err := checkJobID(jobID); err != nil {
 		return Stored{}, false, err
 	}
-	e, err := s.current(ctx, jobID)
-	if err != nil || e.record == nil {
-		return Stored{}, false, err
+	e, known := s.cached(jobID)
+	if !known || !suits(e.record) {
+		if e, err = s.fetch(ctx, jobID); err != nil || e.record == nil {
+			return Stored{}, false, err
+		}
 	}
 	return e.stored(), true, nil
 }

@@ -159,6 +159,28 @@ func TestFindByUID_TwoRecordsOfOneJobAreNobodys(t *testing.T) {
 	}
 }
 
+// A record in memory from before it named the Kubernetes Job hides it from no
+// search, neither the first nor the next.
+func TestFindByUID_FindsPastAnOlderRecord(t *testing.T) {
+	t.Parallel()
+	db := newMemory()
+	a := newUIDBench(db)
+	created := inKubernetes("j", "", 0)
+	created.Kubernetes = job.Kubernetes{}
+	mustApply(t, a.Store, created)
+	mustApply(t, testStore(db), inKubernetes("j", "u-1", 5))
+	gets, finds := a.cost(func() {
+		for range 3 {
+			if stored, err := a.search(t, "u-1"); err != nil || stored.Record.Kubernetes.UID != "u-1" {
+				t.Errorf("found %+v, error %v", stored, err)
+			}
+		}
+	})
+	if gets != 0 || finds != 1 {
+		t.Errorf("%d gets and %d queries", gets, finds)
+	}
+}
+
 func TestFindByUID_Faults(t *testing.T) {
 	t.Parallel()
 	db := newMemory()
@@ -234,5 +256,42 @@ func TestRecent_ReadsOnceAMinute(t *testing.T) {
 	}
 	if _, _, err := b.Recent(t.Context(), "a/b"); !resilience.IsPermanent(err) {
 		t.Errorf("a path: error %v", err)
+	}
+}
+
+// What another process wrote within the minute is found by who misses it, at the
+// cost of one read; from then on it is in memory.
+func TestRecentWhere_ReadsPastWhatDoesNotSuit(t *testing.T) {
+	t.Parallel()
+	db := newMemory()
+	a, b := newUIDBench(db), testStore(db)
+	created := inKubernetes("j", "", 0)
+	created.Kubernetes = job.Kubernetes{}
+	mustApply(t, a.Store, created)
+	mustApply(t, b, inKubernetes("j", "u-1", 5))
+	asked := 0
+	of := func(uid string) func(*job.Record) bool {
+		return func(r *job.Record) bool { asked++; return r.Kubernetes.UID == uid }
+	}
+	find := func(uid, want string) {
+		t.Helper()
+		stored, found, err := a.RecentWhere(t.Context(), "j", of(uid))
+		if err != nil || !found || stored.Record.Kubernetes.UID != want {
+			t.Errorf("found %v %+v, error %v", found, stored.Record, err)
+		}
+	}
+	if gets, _ := a.cost(func() { find("", "") }); gets != 0 {
+		t.Errorf("%d gets for what is in memory", gets)
+	}
+	if gets, _ := a.cost(func() { find("u-1", "u-1"); find("u-1", "u-1") }); gets != 1 {
+		t.Errorf("%d gets for what another process wrote", gets)
+	}
+	// What nobody wrote is looked for once each time, and the record comes all the same.
+	if gets, _ := a.cost(func() { find("u-2", "u-1") }); gets != 1 || asked != 4 {
+		t.Errorf("%d gets, asked %d times", gets, asked)
+	}
+	// The claim that follows meets the record as it is.
+	if r := mustApply(t, a.Store, inKubernetes("j", "u-1", 9)); r.Tries != 1 {
+		t.Errorf("%d tries", r.Tries)
 	}
 }
