@@ -43,7 +43,7 @@ func (h *Handler) handleEventOfJob(ctx context.Context, e entry) (string, error)
 		return outcomeOfError(err), err
 	}
 	if !logentry.Belongs(object, &stored.Record.Kubernetes.Kubernetes) {
-		return h.refuse(e, stored.Record.JobID, refused{"names the UID of another Job"})
+		return h.refuse(e, stored.Record.JobID, refused{why: "names the UID of another Job"})
 	}
 	return h.state(ctx, e, &s, stored.Record)
 }
@@ -68,7 +68,7 @@ func (h *Handler) handleEventOfPod(ctx context.Context, e entry) (string, error)
 		return outcomeOfError(err), err
 	}
 	if stored.Record.Kubernetes.Namespace != namespace {
-		return h.refuse(e, stored.Record.JobID, refused{"its pod is in another namespace"})
+		return h.refuse(e, stored.Record.JobID, refused{why: "its pod is in another namespace"})
 	}
 	return h.state(ctx, e, &s, stored.Record)
 }
@@ -79,15 +79,48 @@ func (h *Handler) state(ctx context.Context, e entry, s *logentry.Statement, r *
 		return outcomeFuture, resilience.Permanent(fmt.Errorf(
 			"event %q of job %s lies %s ahead, more than %s", e.Event.Reason, r.JobID, ahead, jobevent.MaxAhead))
 	}
-	o, ok := s.Claim(r)
-	if !ok {
-		h.odd(e, r.JobID, "nobody has said whether the end of its Kubernetes Job ends the job", "end not applied")
+	r, o, err := h.claimOf(ctx, s, r)
+	switch {
+	case errors.Is(err, errEndUnknown):
+		if outcome, again := early(e, err); again != nil {
+			return outcome, again
+		}
+		h.odd(e, r.JobID, err.Error(), "end not applied")
 		return outcomeEndUnknown, nil
+	case err != nil:
+		return outcomeOfError(err), err
 	}
 	if err := h.letWatchersSpeak(ctx, &o, *r); err != nil {
 		return outcomeError, err
 	}
 	return h.claim(ctx, e, &o)
+}
+
+// errEndUnknown says that a Job completed and its record does not tell what
+// follows.
+var errEndUnknown = errors.New("nobody has said whether the end of its Kubernetes Job ends the job")
+
+// claimOf returns the claim of an Event with the record that it is about: where
+// the one in hand, which may be a minute old, does not tell what the end of its
+// Job means, the record as it is.
+func (h *Handler) claimOf(ctx context.Context, s *logentry.Statement, r *job.Record) (*job.Record, job.Observation, error) {
+	uid := r.Kubernetes.UID
+	tells := func(r *job.Record) bool {
+		_, ok := s.Claim(r)
+		return ok && r.Kubernetes.UID == uid
+	}
+	if !tells(r) {
+		stored, found, err := h.recent(ctx, r.JobID, tells)
+		if err != nil {
+			return r, job.Observation{}, err
+		}
+		if !found || !tells(stored.Record) {
+			return r, job.Observation{}, errEndUnknown
+		}
+		r = stored.Record
+	}
+	o, _ := s.Claim(r)
+	return r, o, nil
 }
 
 // letWatchersSpeak waits when the claim is news, for as long as the watchers may

@@ -21,19 +21,20 @@ const (
 
 // refused says why a line does not count. It is no fault of ours: the line is
 // acked, counted and logged.
-type refused struct{ why string }
+type refused struct {
+	why string
+	// yet says that a record that is behind the line may be all there is to it.
+	yet bool
+}
 
 func (r refused) Error() string { return r.why }
-
-// errNoJobYet says that no record names the Kubernetes Job of a container yet.
-var errNoJobYet = errors.New("no record names the Kubernetes Job of this container")
 
 // handleJobLine applies the claim of a line.
 func (h *Handler) handleJobLine(ctx context.Context, e entry) (string, error) {
 	begin := h.Now()
 	speaker, jobID := h.Trust.Speaker(e.Entry)
 	if speaker == logentry.SpeakerNobody {
-		return h.refuse(e, "", refused{"its writer is neither the witness nor a job's container"})
+		return h.refuse(e, "", refused{why: "its writer is neither the witness nor a job's container"})
 	}
 	event, err := e.JobEvent()
 	if err != nil {
@@ -68,7 +69,7 @@ func (h *Handler) claim(ctx context.Context, e entry, o *job.Observation) (strin
 func (h *Handler) handlePhaseLine(ctx context.Context, e entry) (string, error) {
 	speaker, jobID := h.Trust.Speaker(e.Entry)
 	if speaker == logentry.SpeakerNobody {
-		return h.refuse(e, "", refused{"its writer is neither the witness nor a job's container"})
+		return h.refuse(e, "", refused{why: "its writer is neither the witness nor a job's container"})
 	}
 	phase, err := e.PhaseEvent()
 	if err != nil {
@@ -98,10 +99,10 @@ func (h *Handler) handlePhaseLine(ctx context.Context, e entry) (string, error) 
 // its pod belongs to, in the SDK's name, and nothing that only a watcher sees.
 func (h *Handler) vouchClaim(ctx context.Context, e entry, o *job.Observation, jobID string) error {
 	if o.Evidence != job.EvidenceNone && o.Evidence != job.EvidenceStated {
-		return refused{"claims evidence " + job.EvidenceName(o.Evidence)}
+		return refused{why: "claims evidence " + job.EvidenceName(o.Evidence)}
 	}
 	if o.Kind != job.KindStatus && o.Kind != job.KindCause {
-		return refused{"claims what only a watcher sees"}
+		return refused{why: "claims what only a watcher sees"}
 	}
 	return h.vouch(ctx, e, spoken{o.JobID, o.Source, &o.Kubernetes}, jobID)
 }
@@ -121,36 +122,49 @@ type spoken struct {
 func (h *Handler) vouch(ctx context.Context, e entry, said spoken, jobID string) error {
 	switch {
 	case said.jobID != jobID:
-		return refused{"speaks for another job than its pod's"}
+		return refused{why: "speaks for another job than its pod's"}
 	case said.source != sourceSDK:
-		return refused{"speaks in the name of " + job.SourceName(said.source)}
+		return refused{why: "speaks in the name of " + job.SourceName(said.source)}
 	}
-	stored, found, err := h.recent(ctx, jobID)
-	switch {
-	case err != nil:
+	stored, found, err := h.recent(ctx, jobID, func(r *job.Record) bool {
+		return said.doubt(e, &r.Kubernetes.Kubernetes) == nil
+	})
+	if err != nil {
 		return err
-	case !found || stored.Record.Kubernetes.UID == "":
-		return errNoJobYet
 	}
-	k := &stored.Record.Kubernetes.Kubernetes
-	if !e.Vouches(k) {
-		return refused{"is no container of the job's Kubernetes Job"}
+	var k job.Kubernetes // of no record, that of none
+	if found {
+		k = stored.Record.Kubernetes.Kubernetes
 	}
-	named := said.named
-	if named == nil || *named == (job.Kubernetes{}) {
-		return nil
+	if doubt := said.doubt(e, &k); doubt != nil {
+		return doubt
 	}
-	if named.UID != "" && named.UID != k.UID {
-		return refused{"names another Kubernetes Job"}
+	if said.named != nil && *said.named != (job.Kubernetes{}) {
+		*said.named = k
 	}
-	*named = *k
 	return nil
 }
 
-func (h *Handler) recent(ctx context.Context, jobID string) (stored jobstore.Stored, found bool, err error) {
+// doubt says why the container is none of this Kubernetes Job, nil if it is. A
+// record comes to name a Job only when a watcher's word is merged, which a line
+// may well overtake: so each may come right.
+func (s *spoken) doubt(e entry, k *job.Kubernetes) error {
+	switch {
+	case k.UID == "":
+		return refused{"no record names the Kubernetes Job of this container", true}
+	case !e.Vouches(k):
+		return refused{"is no container of the job's Kubernetes Job", true}
+	case s.named != nil && s.named.UID != "" && s.named.UID != k.UID:
+		return refused{"names another Kubernetes Job", true}
+	default:
+		return nil
+	}
+}
+
+func (h *Handler) recent(ctx context.Context, jobID string, suits func(*job.Record) bool) (stored jobstore.Stored, found bool, err error) {
 	err = h.Breaker.Do(ctx, func(ctx context.Context) error {
 		var err error
-		stored, found, err = h.Records.Recent(ctx, jobID)
+		stored, found, err = h.Records.RecentWhere(ctx, jobID, suits)
 		return err
 	})
 	return stored, found, err
@@ -158,12 +172,14 @@ func (h *Handler) recent(ctx context.Context, jobID string) (stored jobstore.Sto
 
 // refuse gives a line that does not count its outcome.
 func (h *Handler) refuse(e entry, jobID string, err error) (string, error) {
-	if errors.Is(err, errNoJobYet) {
+	r, ok := errors.AsType[refused](err)
+	if !ok {
+		return outcomeOfError(err), err
+	}
+	if r.yet {
 		if outcome, again := early(e, err); again != nil {
 			return outcome, again
 		}
-	} else if _, ok := errors.AsType[refused](err); !ok {
-		return outcomeOfError(err), err
 	}
 	h.odd(e, jobID, err.Error(), "entry not trusted")
 	return outcomeUntrusted, nil

@@ -19,8 +19,9 @@ type Records interface {
 	Apply(ctx context.Context, o *job.Observation) (jobstore.Result, error)
 	// FindByUID returns the record that names the Kubernetes Job.
 	FindByUID(ctx context.Context, uid string) (jobstore.Stored, error)
-	// Recent returns the record as it was within the last minute.
-	Recent(ctx context.Context, jobID string) (stored jobstore.Stored, found bool, err error)
+	// RecentWhere returns the record as it was within the last minute, or, if it
+	// does not suit so, as it is now.
+	RecentWhere(ctx context.Context, jobID string, suits func(*job.Record) bool) (stored jobstore.Stored, found bool, err error)
 }
 
 // Breaker keeps calls from Firestore while it is down.
@@ -33,7 +34,8 @@ type Outbox interface {
 	Offer(entries []jobstore.Entry)
 }
 
-// Phases publishes phases and returns once they are confirmed.
+// Phases publishes phases and returns once they are confirmed. While their topic
+// cannot be published to, its error says what to wait for (messaging.HeldBy).
 type Phases interface {
 	Publish(ctx context.Context, phase proto.Message) error
 }

@@ -37,7 +37,7 @@ const (
 	// outcomeEndUnknown: a Job completed, and nobody has said whether that ends
 	// the whole job.
 	outcomeEndUnknown = "end_unknown"
-	// outcomeEarly: its record may still come; nacked once.
+	// outcomeEarly: its record may be behind it; nacked once.
 	outcomeEarly = "early"
 	// outcomeFuture: from further ahead than a claim may be; dead-lettered.
 	outcomeFuture = "future"

@@ -147,7 +147,7 @@ func TestWitnesses_CompletedIsNotTheEndOfEveryJob(t *testing.T) {
 	}
 	unknown := newBench()
 	unknown.know(t, func(e *resiliencyv1.JobEvent) { e.Kubernetes.StageFinal = nil })
-	if err := unknown.say(t, fixtures(t)["job_Completed"], 1); err != nil {
+	if err := unknown.say(t, fixtures(t)["job_Completed"], 2); err != nil {
 		t.Fatal(err)
 	}
 	if v := unknown.records.record.View(); v.State != job.StateRunning || v.StageDone || unknown.entries("event_of_job", "end_unknown") != 1 {
