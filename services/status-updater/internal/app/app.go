@@ -35,6 +35,7 @@ type parts struct {
 	store     *jobstore.Store
 	breaker   *resilience.Breaker
 	publisher *messaging.Publisher
+	phases    *phases
 	relay     *relay.Relay
 	// events and entries are what the two sources say.
 	events, entries *messaging.Subscriber
@@ -81,12 +82,14 @@ func assemble(ctx context.Context, rt *service.Runtime, cfg *Config) (*parts, er
 		defer cancel()
 		return p.publisher.Close(ctx)
 	})
+	p.phases = newPhases(ctx, p.publisher, rt.Registry, rt.Log)
 	instance := service.InstanceName(serviceName)
 	p.store = jobstore.New(documents,
 		jobstore.WithRegisterer(rt.Registry), jobstore.WithWriter(instance), jobstore.WithShards(cfg.Shards),
 		jobstore.WithCache(cfg.CacheSize, jobstore.MaxCacheAge), jobstore.WithTimeout(cfg.FirestoreTimeout),
 		jobstore.WithOutbox(announce.Changes(source)),
 		jobstore.WithTrace(messaging.AddTrace))
+	p.breaker.ProbeInSilence(ctx, func(ctx context.Context) error { return p.store.Ping(ctx, 0) })
 	p.relay = relay.New(p.store, p.publisher,
 		relay.Config{SweepEvery: cfg.SweepEvery, Drain: budget.relay}, rt.Registry, rt.Log)
 	p.progress = &progress{now: time.Now, waiting: p.breaker.Broken}
@@ -114,7 +117,7 @@ func (p *parts) handler(rt *service.Runtime, cfg *Config) (*consume.Handler, err
 	}
 	p.sources = witness.New(witness.Config{Expected: expected, Window: cfg.SilenceAfter}, rt.Registry, time.Now, rt.Log)
 	return consume.New(consume.Parts{
-		Records: p.store, Breaker: p.breaker, Outbox: p.relay, Phases: p.publisher, Sources: p.sources,
+		Records: p.store, Breaker: p.breaker, Outbox: p.relay, Phases: p.phases, Sources: p.sources,
 		EventGrace: eventGrace, Trust: cfg.trust(), Metrics: consume.NewMetrics(rt.Registry), Now: time.Now, Log: rt.Log,
 	}), nil
 }
@@ -149,10 +152,12 @@ func (p *parts) require(ctx context.Context, rt *service.Runtime) error {
 			p.entries.Check,
 		},
 		{
-			"Pub/Sub topics for updates, phases and dead letters",
+			// Commands are recovery-job's, but a sweep sends what anybody left.
+			"Pub/Sub topics for updates, phases, commands and dead letters",
 			"Create the topics first and let this service publish to them (roles/pubsub.publisher), or set PUBSUB_EMULATOR_HOST.",
 			func(ctx context.Context) error {
-				return p.publisher.Check(ctx, topology.TopicJobUpdates, topology.TopicJobPhases, topology.TopicDeadLetters)
+				return p.publisher.Check(ctx,
+					topology.TopicJobUpdates, topology.TopicJobPhases, topology.TopicJobCommands, topology.TopicDeadLetters)
 			},
 		},
 	}
