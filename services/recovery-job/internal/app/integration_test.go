@@ -198,8 +198,9 @@ func TestIntegration_ClusterIsGone(t *testing.T) {
 	if err != nil || !after.UpdateTime.Equal(before.UpdateTime) || len(s.outbox()) > 0 {
 		t.Errorf("something was written, %v", err)
 	}
-	// The heartbeat is of this run, its progress that of the one before.
-	if h := s.heartbeat(); settled.ProgressAt.IsZero() || !h.ProgressAt.Equal(settled.ProgressAt) || !h.At.After(settled.At) || h.InHand != 1 {
+	// The heartbeat is of this run, which leaves the job and the list of labelled Jobs;
+	// its progress is that of the run before.
+	if h := s.heartbeat(); settled.ProgressAt.IsZero() || !h.ProgressAt.Equal(settled.ProgressAt) || !h.At.After(settled.At) || h.InHand != 2 {
 		t.Errorf("heartbeat %+v after %+v", h, settled)
 	}
 }
