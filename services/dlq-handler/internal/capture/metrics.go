@@ -5,6 +5,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/envision/resiliency/pkg/jobstore/letters"
+	"github.com/envision/resiliency/pkg/messaging/topology"
+	"github.com/envision/resiliency/pkg/resilience"
 )
 
 // outcomeNotStored is the outcome of a letter that comes again because it could
@@ -21,7 +23,7 @@ type Metrics struct {
 // NewMetrics registers the metrics.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
 	factory := promauto.With(reg)
-	return &Metrics{
+	m := &Metrics{
 		letters: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "dlq_handler_letters_total",
 			Help: "Dead letters by the subscription that they died in, category (permanent, retryable, dependency, unknown) and " +
@@ -36,6 +38,30 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help:    "Size of the payload of dead letters.",
 			Buckets: prometheus.ExponentialBuckets(64, 8, 7), // 64 B to 16 MiB
 		}),
+	}
+	m.expectLetters()
+	return m
+}
+
+// expectLetters makes the series that an alert asks about: a counter that appears
+// with its first letter never rose, so nobody would be told of that one.
+func (m *Metrics) expectLetters() {
+	died := []string{letters.Unknown}
+	for _, t := range topology.Topics() {
+		for _, s := range t.Subscriptions {
+			if !s.DeadLetters() {
+				died = append(died, s.ID)
+			}
+		}
+	}
+	categories := []resilience.Category{
+		resilience.CategoryPermanent, resilience.CategoryRetryable, resilience.CategoryDependency, letters.Unknown,
+	}
+	for _, subscription := range died {
+		for _, category := range categories {
+			m.letters.WithLabelValues(subscription, string(category), string(letters.PlacedNew))
+			m.letters.WithLabelValues(subscription, string(category), string(letters.PlacedReopened))
+		}
 	}
 }
 
