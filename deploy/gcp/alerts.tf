@@ -13,7 +13,7 @@ variable "alert_channels" {
 locals {
   recovery_log = join(" AND ", [
     "resource.type=\"k8s_container\"",
-    "resource.labels.cluster_name=\"${var.cluster}\"",
+    "resource.labels.cluster_name=(${join(" OR ", formatlist("\"%s\"", keys(var.clusters)))})",
     "resource.labels.namespace_name=\"${var.namespace}\"",
     "resource.labels.container_name=\"recovery-job\"",
     "jsonPayload.message=\"recovery run ended\"",
@@ -28,30 +28,35 @@ locals {
   }
 
   # page: somebody gets up. ticket: it can wait for the morning.
+  #
+  # What runs in each cluster is asked for by cluster: one that is well must not hide
+  # another one. What is not there at all has no labels, so absent() names them.
   alerts = {
     RecoveryHasNotRun = {
       severity = "page"
       duration = "0s"
-      query    = <<-EOT
-        (sum(increase(logging_googleapis_com:user_recovery_runs{monitored_resource="k8s_container"}[2h])) < 1)
-        or absent_over_time(logging_googleapis_com:user_recovery_runs{monitored_resource="k8s_container"}[2h])
-      EOT
+      query = join("\nor ", concat(
+        ["(sum by (cluster_name) (increase(logging_googleapis_com:user_recovery_runs{monitored_resource=\"k8s_container\"}[2h])) < 1)"],
+        [for c in keys(var.clusters) :
+        "absent_over_time(logging_googleapis_com:user_recovery_runs{monitored_resource=\"k8s_container\", cluster_name=\"${c}\"}[2h])"],
+      ))
     }
     RecoveryVerdictsWithheld = {
       severity = "page"
       duration = "0s"
-      query    = "sum(increase(logging_googleapis_com:user_recovery_withheld{monitored_resource=\"k8s_container\"}[70m])) > 0"
+      query    = "sum by (cluster_name) (increase(logging_googleapis_com:user_recovery_withheld{monitored_resource=\"k8s_container\"}[70m])) > 0"
     }
     # Twice in a row: an API server that was away for a moment is no reason to get up.
+    # increase() extrapolates, so one run counts for a little more than 1.
     RecoveryLeavesJobs = {
       severity = "ticket"
       duration = "0s"
-      query    = "sum(increase(logging_googleapis_com:user_recovery_unsettled{monitored_resource=\"k8s_container\"}[130m])) > 1"
+      query    = "sum by (cluster_name) (increase(logging_googleapis_com:user_recovery_unsettled{monitored_resource=\"k8s_container\"}[130m])) > 1.5"
     }
     RecoveryCutShort = {
       severity = "ticket"
       duration = "0s"
-      query    = "sum(increase(logging_googleapis_com:user_recovery_cut{monitored_resource=\"k8s_container\"}[130m])) > 1"
+      query    = "sum by (cluster_name) (increase(logging_googleapis_com:user_recovery_cut{monitored_resource=\"k8s_container\"}[130m])) > 1.5"
     }
     # From five minutes on recovery-job concludes nothing from silence.
     BacklogOld = {
@@ -90,26 +95,31 @@ locals {
     BreakerOpen = {
       severity = "page"
       duration = "300s"
-      query    = "max by (container, name) (resiliency_breaker_state) > 0"
+      query    = "max by (cluster, container, name) (resiliency_breaker_state) > 0"
     }
     StreamerNoProgress = {
       severity = "page"
       duration = "600s"
       query    = <<-EOT
-        (sum by (container) (event_streamer_pending_facts and on (pod) event_streamer_leader == 1) > 0)
-        unless on (container) (sum by (container) (rate(event_streamer_events_published_total[10m])) > 0)
+        (sum by (cluster, container) (event_streamer_pending_facts and on (cluster, pod) event_streamer_leader == 1) > 0)
+        unless on (cluster, container) (sum by (cluster, container) (rate(event_streamer_events_published_total[10m])) > 0)
       EOT
     }
     StreamerNobodyPublishes = {
       severity = "page"
       duration = "300s"
-      query    = "(sum by (container) (event_streamer_leader) < 1) or absent(event_streamer_leader)"
+      # Each of the two by itself: the witness has the same metric, and goes on alone.
+      query = join("\nor ", concat(
+        ["(sum by (cluster, container) (event_streamer_leader) < 1)"],
+        flatten([for c in keys(var.clusters) : [for w in ["event-streamer", var.witness_container] :
+        "absent(event_streamer_leader{cluster=\"${c}\", container=\"${w}\"})"]]),
+      ))
     }
     # Each is a failed pod whose last words nobody will read.
     CapsulesDropped = {
       severity = "ticket"
       duration = "0s"
-      query    = "sum(increase(event_streamer_capsules_total{result=\"dropped\"}[10m])) > 0"
+      query    = "sum by (cluster) (increase(event_streamer_capsules_total{result=\"dropped\"}[10m])) > 0"
     }
     DevelopersNotTold = {
       severity = "ticket"

@@ -25,9 +25,8 @@ variable "capsule_readers" {
 }
 
 resource "google_storage_bucket" "capsules" {
-  name = coalesce(var.capsule_bucket, "${var.project}-resiliency-capsules")
-  # A bucket has no zone: the region that the cluster's is in.
-  location                    = join("-", slice(split("-", var.location), 0, 2))
+  name                        = coalesce(var.capsule_bucket, "${var.project}-resiliency-capsules")
+  location                    = var.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
 

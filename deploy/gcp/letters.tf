@@ -21,9 +21,8 @@ variable "letters_days" {
 }
 
 resource "google_storage_bucket" "letters" {
-  name = coalesce(var.letters_bucket, "${var.project}-resiliency-letters")
-  # A bucket has no zone: the region that the cluster's is in.
-  location                    = join("-", slice(split("-", var.location), 0, 2))
+  name                        = coalesce(var.letters_bucket, "${var.project}-resiliency-letters")
+  location                    = var.region
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
 

@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
 const (
@@ -17,30 +19,62 @@ const (
 	runbooks   = "docs/runbooks"
 )
 
-// alerts evaluates the locals of alerts.tf.
+// clusters are those that the alerts are asked about in tests.
+func clusters() []string { return []string{"main", "second"} }
+
+// alerts evaluates the locals of alerts.tf, for those clusters.
 func alerts(t *testing.T) map[string]cty.Value {
 	t.Helper()
-	file, problems := hclparse.NewParser().ParseHCL(read(t, alertsFile), alertsFile)
+	known := map[string]cty.Value{}
+	for _, name := range clusters() {
+		known[name] = cty.EmptyObjectVal
+	}
+	tables := locals(t, alertsFile, &hcl.EvalContext{
+		Variables: map[string]cty.Value{"var": cty.ObjectVal(map[string]cty.Value{
+			"clusters": cty.MapVal(known), "witness_container": cty.StringVal("event-streamer-witness"),
+		})},
+		Functions: map[string]function.Function{
+			"concat": stdlib.ConcatFunc, "flatten": stdlib.FlattenFunc, "join": stdlib.JoinFunc, "keys": stdlib.KeysFunc,
+		},
+	}, "alerts", "log_metrics")
+	values := map[string]cty.Value{}
+	for name, table := range tables {
+		for key, row := range table.AsValueMap() {
+			values[name+"."+key] = row
+		}
+	}
+	return values
+}
+
+// locals evaluates some of the locals of a file of Terraform.
+func locals(t *testing.T, name string, given *hcl.EvalContext, wanted ...string) map[string]cty.Value {
+	t.Helper()
+	file, problems := hclparse.NewParser().ParseHCL(read(t, name), name)
 	if problems.HasErrors() {
 		t.Fatal(problems)
 	}
 	content, _, problems := file.Body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "locals"}}})
-	if problems.HasErrors() || len(content.Blocks) != 1 {
-		t.Fatalf("%d blocks of locals, %v", len(content.Blocks), problems)
-	}
-	attributes, problems := content.Blocks[0].Body.JustAttributes()
 	if problems.HasErrors() {
 		t.Fatal(problems)
 	}
 	values := map[string]cty.Value{}
-	for _, name := range []string{"alerts", "log_metrics"} {
-		value, problems := attributes[name].Expr.Value(nil)
+	for _, block := range content.Blocks {
+		attributes, problems := block.Body.JustAttributes()
 		if problems.HasErrors() {
 			t.Fatal(problems)
 		}
-		for key, row := range value.AsValueMap() {
-			values[name+"."+key] = row
+		for _, key := range wanted {
+			if attribute, ok := attributes[key]; ok {
+				value, problems := attribute.Expr.Value(given)
+				if problems.HasErrors() {
+					t.Fatal(problems)
+				}
+				values[key] = value
+			}
 		}
+	}
+	if len(values) != len(wanted) {
+		t.Fatalf("%s has not all of the locals %v", name, wanted)
 	}
 	return values
 }

@@ -5,13 +5,20 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+	"github.com/zclconf/go-cty/cty/function/stdlib"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/envision/resiliency/pkg/messaging/topology"
+	resiliencyv1 "github.com/envision/resiliency/proto/gen/go/envision/resiliency/v1"
 )
 
 // topologyFile is the table of topics as Terraform reads it.
@@ -133,6 +140,96 @@ func TestTerraform_grantsWhatExists(t *testing.T) {
 			if account := filepath.Base(service); !regexp.MustCompile(`(?m)^\s+` + account + `\s+= \{`).MatchString(text) {
 				t.Errorf("iam.tf has no account for %s", account)
 			}
+		}
+	}
+}
+
+// rights are what iam.tf gives each service: its topics and its subscriptions.
+func rights(t *testing.T) (publishes, subscribes map[string][]string) {
+	t.Helper()
+	topics := map[string]cty.Value{}
+	for _, topic := range topology.Topics() {
+		topics[topic.ID] = cty.EmptyObjectVal
+	}
+	services := locals(t, "deploy/gcp/iam.tf", &hcl.EvalContext{
+		Variables: map[string]cty.Value{"local": cty.ObjectVal(map[string]cty.Value{"topics": cty.MapVal(topics)})},
+		Functions: map[string]function.Function{"keys": stdlib.KeysFunc},
+	}, "services")["services"]
+	publishes, subscribes = map[string][]string{}, map[string][]string{}
+	for name, may := range services.AsValueMap() {
+		for _, id := range may.GetAttr("publishes").AsValueSlice() {
+			publishes[name] = append(publishes[name], id.AsString())
+		}
+		for _, id := range may.GetAttr("subscribes").AsValueSlice() {
+			subscribes[name] = append(subscribes[name], id.AsString())
+		}
+	}
+	return publishes, subscribes
+}
+
+// A sweep sends whatever anybody left in the outbox. A service that may not publish
+// on a topic of it would fail at those entries for ever.
+func TestTerraform_letsWhoSweepsPublishAllOfTheOutbox(t *testing.T) {
+	t.Parallel()
+	publishes, _ := rights(t)
+	sweepers := map[string]bool{}
+	for _, name := range goFiles(t) {
+		parts := strings.Split(name, "/")
+		if parts[0] == "services" && !strings.HasSuffix(name, "_test.go") && strings.Contains(string(read(t, name)), "relay.New(") {
+			sweepers[parts[1]] = true
+		}
+	}
+	if len(sweepers) < 2 {
+		t.Fatalf("only %v sweep the outbox", sweepers)
+	}
+	for _, message := range []proto.Message{&resiliencyv1.JobUpdate{}, &resiliencyv1.JobCommand{}, &resiliencyv1.PhaseEvent{}} {
+		topic, ok := topology.TopicOf(message.ProtoReflect().Descriptor().FullName())
+		if !ok {
+			t.Fatalf("%T has no topic", message)
+		}
+		for service := range sweepers {
+			if !slices.Contains(publishes[service], topic) {
+				t.Errorf("iam.tf: %s sweeps the outbox and may not publish on %s", service, topic)
+			}
+		}
+	}
+}
+
+// A subscription that nobody may read only fills.
+func TestTerraform_letsSomebodyReadEachSubscription(t *testing.T) {
+	t.Parallel()
+	readers := map[string]int{}
+	_, subscribes := rights(t)
+	for _, ids := range subscribes {
+		for _, id := range ids {
+			readers[id]++
+		}
+	}
+	variable := regexp.MustCompile(`(?s)variable "product_consumers" \{.*?\n\}`).FindString(string(read(t, "deploy/gcp/variables.tf")))
+	for _, found := range regexp.MustCompile(`(?m)^\s+([a-z-]+)\s+= \[\]$`).FindAllStringSubmatch(variable, -1) {
+		readers[found[1]]++
+	}
+	known := 0
+	for _, topic := range topology.Topics() {
+		for _, s := range topic.Subscriptions {
+			if known++; readers[s.ID] != 1 {
+				t.Errorf("deploy/gcp: %d may be given subscription %s, want one service, or the product", readers[s.ID], s.ID)
+			}
+		}
+	}
+	if len(readers) != known {
+		t.Errorf("deploy/gcp gives rights on %v, of which %d exist", readers, known)
+	}
+}
+
+// The product reports its jobs by the topics that the SDK publishes on.
+func TestTerraform_letsTheSDKPublish(t *testing.T) {
+	t.Parallel()
+	sdk := regexp.MustCompile(`(?s)resource "google_pubsub_topic_iam_member" "sdk" \{.*?\n\}`).FindString(string(read(t, "deploy/gcp/iam.tf")))
+	for _, message := range []proto.Message{&resiliencyv1.JobEvent{}, &resiliencyv1.PhaseEvent{}} {
+		topic, _ := topology.TopicOf(message.ProtoReflect().Descriptor().FullName())
+		if !strings.Contains(sdk, `"`+topic+`"`) || !strings.Contains(sdk, "var.sdk_publishers") {
+			t.Errorf("iam.tf: nobody can be let publish on %s with the SDK", topic)
 		}
 	}
 }
