@@ -21,11 +21,14 @@ export GOLANGCI_LINT_CACHE := $(ROOT)/.tools/cache/golangci-lint
 
 MODULES := $(patsubst %/go.mod,%,$(wildcard proto/go.mod pkg/go.mod services/*/go.mod test/go.mod))
 SERVICES := $(notdir $(patsubst %/main.go,%,$(wildcard services/*/main.go)))
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+# Services are released apart, by tags services/<name>/vX.Y.Z: each is called by its own
+# newest one, and by what came after it. VERSION=v1.2.3 says otherwise.
+VERSION ?=
+version = $(or $(VERSION),$(patsubst services/$(1)/%,%,$(shell git describe --tags --match 'services/$(1)/v*' --always --dirty 2>/dev/null || echo devel)))
 # The way to Cloud Storage by gRPC, which nobody here takes: a fifth of a binary, and
 # 11 MiB of each process that keeps objects.
 TAGS := disable_grpc_modules
-LDFLAGS := -X github.com/envision/resiliency/pkg/service.Version=$(VERSION)
+ldflags = -X github.com/envision/resiliency/pkg/service.Version=$(call version,$(1))
 
 # What `make test-unit ARGS='-run TestX'` adds to go test.
 ARGS ?=
@@ -138,17 +141,32 @@ cluster-tools:
 
 .PHONY: build
 build: $(RUN)/bin/rig ## Build the services and the rig into .run/bin
-	@for s in $(SERVICES); do \
-		printf '==> build %s\n' $$s; \
-		go -C services/$$s build -tags $(TAGS) -ldflags '$(LDFLAGS)' -o $(RUN)/bin/$$s .; \
-	done
+	@$(foreach s,$(SERVICES), \
+		printf '==> build %s\n' $s; \
+		go -C services/$s build -tags $(TAGS) -ldflags '$(call ldflags,$s)' -o $(RUN)/bin/$s .;)
 
 .PHONY: build-race
 build-race: ## Build the services with the race detector into .run/bin-race
-	@for s in $(SERVICES); do \
-		printf '==> build %s with the race detector\n' $$s; \
-		go -C services/$$s build -race -tags $(TAGS) -ldflags '$(LDFLAGS)' -o $(RUN)/bin-race/$$s .; \
-	done
+	@$(foreach s,$(SERVICES), \
+		printf '==> build %s with the race detector\n' $s; \
+		go -C services/$s build -race -tags $(TAGS) -ldflags '$(call ldflags,$s)' -o $(RUN)/bin-race/$s .;)
+
+# REGISTRY=europe-west4-docker.pkg.dev/my-project/resiliency names it for a registry.
+REGISTRY ?=
+image-name = $(if $(REGISTRY),$(REGISTRY)/)$(SERVICE):$(call version,$(SERVICE))
+
+.PHONY: image
+image: one-service ## Build the image of a service: make image SERVICE=status-updater
+	$(call say,build image $(image-name))
+	@docker build -f services/$(SERVICE)/Dockerfile --build-arg VERSION=$(call version,$(SERVICE)) -t $(image-name) .
+
+.PHONY: version
+version: one-service ## Show what a service is called: make version SERVICE=status-updater
+	@echo $(call version,$(SERVICE))
+
+.PHONY: one-service
+one-service:
+	@[ -n "$(filter $(SERVICE),$(SERVICES))" ] || { echo 'say which: SERVICE=, one of $(SERVICES)' >&2; exit 1; }
 
 # The go command knows best whether it is up to date.
 .PHONY: $(RUN)/bin/rig
