@@ -284,6 +284,9 @@ func TestSend_posts_without_a_search_where_none_is_allowed(t *testing.T) {
 		if len(r.sink.Posted(false)) != 1 || r.log.count("add it") != 1 || r.metric("resiliency_notify_posted_unsearched_total") != 1 {
 			t.Errorf("messages %+v, want one, its doubt logged and counted", r.sink.Posted(false))
 		}
+		if r.metric("resiliency_notify_denied") != 0 || r.log.count("refuses notices") != 0 {
+			t.Error("notices are said to be refused, though they are posted")
+		}
 	})
 }
 

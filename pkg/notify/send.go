@@ -15,12 +15,12 @@ type sender struct {
 	poster Poster
 	gate   *gate
 	// said are the refusals that were logged, by channel ("" for the token), so
-	// that each is logged once until it ends.
-	said map[string]string
+	// that each is logged once until it ends; blind are those of searches.
+	said, blind map[string]string
 }
 
 func newSender(n *Notifier, p Poster) *sender {
-	return &sender{Notifier: n, poster: p, gate: newGate(n.cfg.NewPerMinute), said: map[string]string{}}
+	return &sender{Notifier: n, poster: p, gate: newGate(n.cfg.NewPerMinute), said: map[string]string{}, blind: map[string]string{}}
 }
 
 // pageSize is how many pending notices are looked at in a pass.
@@ -204,7 +204,7 @@ func (s *sender) find(ctx context.Context, channel, thread string, ref *Ref, ste
 	case sendErr != nil && sendErr.Kind == KindUnsearchable:
 		// To post twice is better than not at all.
 		s.metrics.blind.Inc()
-		s.refused("search "+channel, sendErr)
+		s.unsearched(channel, sendErr)
 		return Slot{}, false, nil
 	case sendErr != nil:
 		sendErr.MaySent = true
@@ -214,6 +214,7 @@ func (s *sender) find(ctx context.Context, channel, thread string, ref *Ref, ste
 		s.log.Info().Str("notice_id", ref.Notice).Str("part", ref.Part).Msg("message was in Slack already, its answer had been lost")
 		slot.Sink = s.poster.Name()
 	}
+	delete(s.blind, channel)
 	return slot, found, nil
 }
 

@@ -134,6 +134,17 @@ func (s *sender) refused(what string, err *SendError) {
 		Msg("Slack refuses notices; they stay on record")
 }
 
+// unsearched says once for each channel that it may not be searched: notices are
+// posted all the same, but one whose answer was lost may stand there twice.
+func (s *sender) unsearched(channel string, err *SendError) {
+	if s.blind[channel] == err.Code {
+		return
+	}
+	s.blind[channel] = err.Code
+	s.log.Warn().Err(err).Str("channel", channel).Str("code", err.Code).Str("remedy", err.Remedy).
+		Msg("Slack does not let the channel be searched; what may have been posted is posted again")
+}
+
 // mended forgets refusals that have ended.
 func (s *sender) mended(channel string) {
 	for _, what := range []string{"", channel} {
