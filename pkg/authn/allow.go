@@ -72,11 +72,12 @@ func parseTenants(text string) (Tenants, error) {
 	return t, nil
 }
 
-// identify gives a caller whose address was proved their rights.
-func (l allowList) identify(subject, email string) Identity {
+// identify gives a caller whose address was proved their rights; those of the
+// whole domain only to an account of the domain.
+func (l allowList) identify(subject, email string, by vouched) Identity {
 	email = strings.ToLower(email)
 	has := l[email]
-	if _, domain, ok := strings.Cut(email, "@"); ok {
+	if _, domain, ok := strings.Cut(email, "@"); ok && by.domain {
 		of := l["*@"+domain]
 		has = grant{read: has.read.union(of.read), operate: has.operate.union(of.operate)}
 	}

@@ -80,21 +80,31 @@ func newVerifier(cfg *Config, reg prometheus.Registerer, now func() time.Time, l
 			Help: "Fetches of the token issuer's keys, by outcome.",
 		}, []string{"outcome"}),
 	}
+	promauto.With(reg).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "resiliency_authn_keys_known",
+		Help: "1 if keys of the token issuer are known, 0 while none could be fetched: nobody can sign in.",
+	}, func() float64 {
+		if v.keys.set.Load() == nil {
+			return 0
+		}
+		return 1
+	})
 	return v
 }
 
-// Check fetches the issuer's keys if there are none yet and returns an error if
-// that cannot be done: for a start-up check and for /readyz.
-func (a *Authenticator) Check(ctx context.Context) error {
-	if a.verifier == nil || a.verifier.keys.set.Load() != nil {
-		return nil
+// Check fetches the issuer's keys if there are none yet, so that a wrong URL or a
+// way that is shut is told at the start and not to the first caller: it logs what
+// to do. It is no reason to end, for the keys are asked for again when somebody
+// calls.
+func (a *Authenticator) Check(ctx context.Context) {
+	if a.verifier == nil {
+		return
 	}
-	list, err := a.verifier.keys.fetch(ctx)
-	if err != nil {
-		return err
+	if k := a.verifier.keys; !k.known(ctx) {
+		a.log.Warn().Str("keys_url", k.url).
+			Str("remedy", "Check AUTH_KEYS_URL and that this process may reach it (egress, proxy, DNS).").
+			Msg("nobody can sign in: the keys of the token issuer are not there")
 	}
-	a.verifier.keys.set.CompareAndSwap(nil, &keySet{keys: list, fetched: a.verifier.now()})
-	return nil
 }
 
 // CheckListener returns an error when mode none would serve other machines.
@@ -158,11 +168,17 @@ func (a *Authenticator) identify(r *http.Request) (Identity, *Refusal) {
 	if refusal != nil {
 		return Identity{}, refusal
 	}
-	subject, email, refusal := a.verifier.verify(r.Context(), raw)
+	c, refusal := a.verifier.verify(r.Context(), raw)
 	if refusal != nil {
 		return Identity{}, refusal
 	}
-	identity := a.allowed.identify(subject, email)
+	by := a.verifier.vouches(c)
+	if !by.address {
+		return Identity{}, forbidden(OutcomeNotAllowed, c.Email,
+			fmt.Sprintf("The Google account %s is a personal one, which proves nothing about who has that address now.", c.Email),
+			"Sign in with the account that your organisation gave you (Google Workspace or Cloud Identity).")
+	}
+	identity := a.allowed.identify(c.Subject, c.Email, by)
 	if identity.Role == RoleNone {
 		return Identity{}, forbidden(OutcomeNotAllowed, identity.Email,
 			fmt.Sprintf("%s is not among those who may use this service.", identity.Email),

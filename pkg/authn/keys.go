@@ -94,6 +94,16 @@ func (k *keys) find(ctx context.Context, kid string, alg jose.SignatureAlgorithm
 	return key, nil
 }
 
+// known fetches the keys if there are none yet, and tells whether there are.
+func (k *keys) known(ctx context.Context) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.set.Load() == nil {
+		k.refresh(ctx)
+	}
+	return k.set.Load() != nil
+}
+
 // refresh fetches the keys unless somebody just did. The lock is held.
 func (k *keys) refresh(ctx context.Context) {
 	rest := keysRest

@@ -68,8 +68,8 @@ func TestCheckListener(t *testing.T) {
 	if none.auth.CheckListener(&net.UnixAddr{Name: "/x"}) == nil {
 		t.Error("an address of another kind is taken for loopback")
 	}
-	if err := none.auth.Check(t.Context()); err != nil {
-		t.Errorf("check in mode none: %v", err)
+	if none.auth.Check(t.Context()); none.log.Len() > 0 {
+		t.Errorf("check in mode none: %s", none.log)
 	}
 }
 

@@ -1,9 +1,11 @@
 package authn_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,18 +42,19 @@ type fixture struct {
 	clock  *clock
 	reg    *prometheus.Registry
 	auth   *authn.Authenticator
+	log    *bytes.Buffer // warnings; read it when nothing is called
 }
 
-func newFixture(t *testing.T, mode string) *fixture {
+func newFixture(t *testing.T, mode string, more ...string) *fixture {
 	t.Helper()
-	f := &fixture{issuer: authntest.New(t), clock: newClock(), reg: prometheus.NewRegistry()}
-	cfg := f.issuer.IAPConfig(viewers, operators)
+	f := &fixture{issuer: authntest.New(t), clock: newClock(), reg: prometheus.NewRegistry(), log: &bytes.Buffer{}}
+	cfg := f.issuer.IAPConfig(slices.Concat(viewers, more), operators)
 	cfg.Mode = mode
 	if mode == authn.ModeNone {
 		cfg = authn.Config{Mode: mode}
 	}
 	var err error
-	if f.auth, err = authn.New(cfg, refuse, f.reg, f.clock.now, zerolog.Nop()); err != nil {
+	if f.auth, err = authn.New(cfg, refuse, f.reg, f.clock.now, zerolog.New(zerolog.SyncWriter(f.log)).Level(zerolog.WarnLevel)); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -104,6 +107,22 @@ func bearer(token string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "https://resiliency.example/letters", http.NoBody)
 	r.Header.Set("Authorization", "Bearer "+token)
 	return r
+}
+
+// gauge returns the value of a gauge without labels.
+func (f *fixture) gauge(t *testing.T, metric string) float64 {
+	t.Helper()
+	families, err := f.reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == metric {
+			return family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("there is no metric %s", metric)
+	return 0
 }
 
 // counted returns the value of the counter with that outcome.

@@ -36,45 +36,47 @@ type claims struct {
 
 	Email         string `json:"email"`
 	EmailVerified bool   `json:"email_verified"`
+	// HostedDomain is the domain of the organisation that a Google account is of.
+	HostedDomain string `json:"hd"`
 }
 
-// verify returns who a token speaks for, or the Refusal that says what is wrong
+// verify returns the claims of a token, or the Refusal that says what is wrong
 // with it.
-func (v *verifier) verify(ctx context.Context, raw string) (subject, email string, refusal *Refusal) {
+func (v *verifier) verify(ctx context.Context, raw string) (*claims, *Refusal) {
 	if len(raw) > maxToken {
-		return "", "", unauthorized(OutcomeTooLarge, "The token is too large.")
+		return nil, unauthorized(OutcomeTooLarge, "The token is too large.")
 	}
 	// Only the one algorithm: neither none nor a key used as a shared secret.
 	token, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{v.algorithm})
 	if err != nil || len(token.Headers) != 1 {
-		return "", "", unauthorized(OutcomeMalformed, "The token is not one that is signed with "+string(v.algorithm)+".")
+		return nil, unauthorized(OutcomeMalformed, "The token is not one that is signed with "+string(v.algorithm)+".")
 	}
 	kid := token.Headers[0].KeyID
 	if kid == "" {
-		return "", "", unauthorized(OutcomeUnknownKey, "The token does not tell the key that signed it.")
+		return nil, unauthorized(OutcomeUnknownKey, "The token does not tell the key that signed it.")
 	}
 	key, err := v.keys.find(ctx, kid, v.algorithm)
 	switch {
 	case errors.Is(err, errUnknownKey):
-		return "", "", unauthorized(OutcomeUnknownKey, "The token was signed with a key that its issuer does not have.")
+		return nil, unauthorized(OutcomeUnknownKey, "The token was signed with a key that its issuer does not have.")
 	case err != nil:
-		return "", "", &Refusal{
+		return nil, &Refusal{
 			Status: http.StatusServiceUnavailable, Outcome: OutcomeKeysUnavailable,
 			Message: "The token cannot be checked because its issuer's keys cannot be fetched.",
 			Remedy:  "Try again in a minute; if it stays, check the way to the keys' URL.",
 		}
 	}
 	if err := token.Claims(key.Key); err != nil {
-		return "", "", unauthorized(OutcomeBadSignature, "The token's signature is wrong.")
+		return nil, unauthorized(OutcomeBadSignature, "The token's signature is wrong.")
 	}
 	var c claims
 	if err := token.UnsafeClaimsWithoutVerification(&c); err != nil { // verified above
-		return "", "", unauthorized(OutcomeBadClaims, "The token's claims cannot be read.")
+		return nil, unauthorized(OutcomeBadClaims, "The token's claims cannot be read.")
 	}
 	if refusal := v.judge(&c); refusal != nil {
-		return "", "", refusal
+		return nil, refusal
 	}
-	return c.Subject, c.Email, nil
+	return &c, nil
 }
 
 // judge checks the claims of a token whose signature is right.

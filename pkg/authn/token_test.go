@@ -16,6 +16,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 
 	"github.com/envision/resiliency/pkg/authn"
 	"github.com/envision/resiliency/pkg/authn/authntest"
@@ -123,6 +125,52 @@ func TestAuthenticate_RefusesUnverifiedAddress(t *testing.T) {
 		if got.status != http.StatusUnauthorized || !strings.Contains(got.message, "not verified") {
 			t.Errorf("email_verified %v: %+v", verified, got)
 		}
+	}
+}
+
+// Google verifies the address of a personal account once, when it is made.
+func TestAuthenticate_RefusesPersonalAccounts(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, authn.ModeOIDC, "mail@gmail.com=team-a", "robot@p.iam.gserviceaccount.com=team-a", "*@gmail.com=team-b")
+	for name, tc := range map[string]struct {
+		email  string
+		domain any
+		status int
+	}{
+		"of_the_domain":                {"any@example.org", "example.org", 200},
+		"of_the_domain_in_capitals":    {"Any@Example.org", "EXAMPLE.ORG", 200},
+		"personal_by_domain":           {"any@example.org", nil, 403},
+		"personal_by_address":          {"ana@example.com", nil, 403},
+		"of_another_domain_by_domain":  {"any@example.org", "example.net", 403},
+		"second_domain_by_address":     {"ana@example.com", "example.net", 200},
+		"gmail":                        {"mail@gmail.com", nil, 200},
+		"gmail_by_domain":              {"any@gmail.com", nil, 200},
+		"service_account":              {"robot@p.iam.gserviceaccount.com", nil, 200},
+		"looks_like_a_service_account": {"robot@gserviceaccount.com.example.org", nil, 403},
+		"domain_is_no_text":            {"any@example.org", 7, 401},
+	} {
+		claims := authntest.OIDC(tc.email, "aud", f.clock.now()).With("hd", tc.domain)
+		got := f.call(t, bearer(f.issuer.Sign(t, "oidc-1", claims)))
+		if got.status != tc.status {
+			t.Errorf("%s: got %+v, want status %d", name, got, tc.status)
+		}
+		sentence(t, got)
+	}
+}
+
+// Another issuer than Google answers for its addresses itself.
+func TestAuthenticate_AnotherIssuerNeedsNoHostedDomain(t *testing.T) {
+	t.Parallel()
+	f := &fixture{issuer: authntest.New(t), clock: newClock()}
+	cfg := f.issuer.IAPConfig(viewers, operators)
+	cfg.Mode, cfg.Issuer = authn.ModeOIDC, "https://login.example.com"
+	var err error
+	if f.auth, err = authn.New(cfg, refuse, prometheus.NewRegistry(), f.clock.now, zerolog.Nop()); err != nil {
+		t.Fatal(err)
+	}
+	claims := authntest.OIDC("any@example.org", "aud", f.clock.now()).With("iss", cfg.Issuer).With("hd", nil)
+	if got := f.call(t, bearer(f.issuer.Sign(t, "oidc-1", claims))); got.status != http.StatusOK {
+		t.Errorf("got %+v", got)
 	}
 }
 

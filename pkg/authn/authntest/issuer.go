@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -143,10 +144,12 @@ func IAP(email, audience string, now time.Time) Claims {
 	}
 }
 
-// OIDC returns the claims of a good token of Google, issued at now for an hour.
+// OIDC returns the claims of a good token of Google for an account of its
+// address's domain, issued at now for an hour.
 func OIDC(email, audience string, now time.Time) Claims {
+	_, domain, _ := strings.Cut(email, "@")
 	return Claims{
-		"iss": GoogleIssuer, "aud": audience, "sub": "id-of-" + email, "email": email, "email_verified": true,
+		"iss": GoogleIssuer, "aud": audience, "sub": "id-of-" + email, "email": email, "email_verified": true, "hd": domain,
 		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
 	}
 }

@@ -78,6 +78,7 @@ func (a *assembly) stores(ctx context.Context) error {
 		jobstore.WithRegisterer(a.rt.Registry), jobstore.WithWriter(a.instance), jobstore.WithShards(a.cfg.Shards),
 		jobstore.WithTimeout(a.cfg.FirestoreTimeout), jobstore.WithOutbox(announce.Changes(resiliencyv1.Source_SOURCE_DLQ_HANDLER)),
 		jobstore.WithTrace(messaging.AddTrace))
+	a.breaker.ProbeInSilence(ctx, func(ctx context.Context) error { return a.records.Ping(ctx, 0) })
 	a.letters = letters.New(documents, letters.Config{Timeout: a.cfg.FirestoreTimeout}, a.rt.Registry)
 	a.notices = notices.New(documents, notices.Config{Timeout: a.cfg.FirestoreTimeout})
 	return nil
@@ -157,6 +158,7 @@ func (a *assembly) api(ctx context.Context) error {
 	if err := a.server.Listen(ctx, site.Auth.CheckListener); err != nil {
 		return err //nolint:wrapcheck // it says what was attempted
 	}
+	site.Auth.Check(ctx)
 	return nil
 }
 

@@ -75,6 +75,7 @@ func (a *assembly) stores(ctx context.Context) error {
 	// This service changes no record, so it needs no cache of them.
 	a.records = jobstore.New(documents,
 		jobstore.WithRegisterer(reg), jobstore.WithShards(a.cfg.Shards), jobstore.WithTimeout(timeout))
+	a.breaker.ProbeInSilence(ctx, func(ctx context.Context) error { return a.records.Ping(ctx, 0) })
 	a.phases = phases.New(documents, timeout, reg)
 	a.finder = search.New(documents, a.cfg.Shards, timeout, reg)
 	a.letters = letters.New(documents, letters.Config{Timeout: timeout}, reg)
@@ -157,7 +158,11 @@ func (a *assembly) api(ctx context.Context) error {
 	}
 	//nolint:contextcheck // the server ends with the context of its Run
 	a.server = shared.NewServer(a.cfg.HTTP.Addr, handler, a.budget.api, a.rt.Log)
-	return a.server.Listen(ctx, auth.CheckListener) //nolint:wrapcheck // it says what was attempted
+	if err := a.server.Listen(ctx, auth.CheckListener); err != nil {
+		return err //nolint:wrapcheck // it says what was attempted
+	}
+	auth.Check(ctx)
+	return nil
 }
 
 func (a *assembly) router(site *web.Site, calls *api.API, auth *authn.Authenticator) (http.Handler, error) {
