@@ -20,8 +20,13 @@ import (
 const Dependency = "gcs"
 
 // DefaultTimeout bounds one call. It is long enough for an object of some
-// megabytes, and the client library repeats what fails until then.
+// megabytes; until then the client library repeats a read that fails.
 const DefaultTimeout = 20 * time.Second
+
+// writes is how a write that fails is repeated, which the client library does only
+// for what it has copied: often enough for one server that is restarted, and soon
+// over when all are down, since others wait for the caller.
+var writes = resilience.Backoff{Initial: 200 * time.Millisecond, Attempts: 3} //nolint:gochecknoglobals // constant
 
 // ErrNotFound says that the object does not exist.
 var ErrNotFound = errors.New("object does not exist")
@@ -58,23 +63,37 @@ func (c *Client) Close() error {
 }
 
 // Put writes an object over what was there: written twice with the same bytes
-// it is the same object.
+// it is the same object, so a try that may go better is repeated.
 func (c *Client) Put(ctx context.Context, bucket, object string, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	// The same bytes under the same name: a repeat after a lost answer is harmless.
-	handle := c.storage.Bucket(bucket).Object(object).Retryer(storage.WithPolicy(storage.RetryAlways))
-	w := handle.NewWriter(ctx)
+	var refused error
+	err := writes.Retry(ctx, func(ctx context.Context) error {
+		err := c.write(ctx, bucket, object, data)
+		if err != nil && !storage.ShouldRetry(err) {
+			refused = err
+			return nil // another try would hear the same
+		}
+		return err
+	})
+	if refused != nil {
+		err = refused
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", URI(bucket, object), categorize(err))
+	}
+	return nil
+}
+
+func (c *Client) write(ctx context.Context, bucket, object string, data []byte) error {
+	w := c.storage.Bucket(bucket).Object(object).NewWriter(ctx)
 	w.ChunkSize = 0 // one request and no copy of the data
 	w.ContentType = "application/octet-stream"
 	_, err := w.Write(data)
 	if closeErr := w.Close(); err == nil {
 		err = closeErr
 	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", URI(bucket, object), categorize(err))
-	}
-	return nil
+	return err //nolint:wrapcheck // Put wraps it
 }
 
 // Get reads an object of at most limit bytes. Errors wrap ErrNotFound or
@@ -89,39 +108,40 @@ func (c *Client) Get(ctx context.Context, bucket, object string, limit int64) ([
 	return data, nil
 }
 
-func (c *Client) read(ctx context.Context, bucket, object string, limit int64) ([]byte, error) {
+// Open begins to read an object of at most limit bytes, and tells its size: for
+// who passes it on and need not hold it. The deadline of all of it is the caller's,
+// as is to close it. Errors are those of Get.
+func (c *Client) Open(ctx context.Context, bucket, object string, limit int64) (content io.ReadCloser, size int64, err error) {
+	r, err := c.open(ctx, bucket, object, limit)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read %s: %w", URI(bucket, object), categorize(err))
+	}
+	return r, r.Attrs.Size, nil
+}
+
+func (c *Client) open(ctx context.Context, bucket, object string, limit int64) (*storage.Reader, error) {
 	r, err := c.storage.Bucket(bucket).Object(object).NewReader(ctx)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // Get wraps it
+		return nil, err //nolint:wrapcheck // the callers wrap it
 	}
-	defer func() { _ = r.Close() }() // nothing was written
 	if r.Attrs.Size > limit {
+		_ = r.Close() // nothing was written
 		return nil, resilience.Permanent(fmt.Errorf("%w: %d bytes, at most %d are read", ErrTooLarge, r.Attrs.Size, limit))
 	}
+	return r, nil
+}
+
+func (c *Client) read(ctx context.Context, bucket, object string, limit int64) ([]byte, error) {
+	r, err := c.open(ctx, bucket, object, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }() // nothing was written
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = resilience.Permanent(fmt.Errorf("%w: at most %d bytes are read", ErrTooLarge, limit))
 	}
 	return data, err
-}
-
-// Attrs are what is known of an object without reading it.
-type Attrs struct {
-	// Size in bytes.
-	Size int64
-	// Updated is when its content or metadata was last written.
-	Updated time.Time
-}
-
-// Attrs looks an object up. Errors wrap ErrNotFound, which is permanent.
-func (c *Client) Attrs(ctx context.Context, bucket, object string) (Attrs, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	a, err := c.storage.Bucket(bucket).Object(object).Attrs(ctx)
-	if err != nil {
-		return Attrs{}, fmt.Errorf("look up %s: %w", URI(bucket, object), categorize(err))
-	}
-	return Attrs{Size: a.Size, Updated: a.Updated.UTC()}, nil
 }
 
 // Check returns nil if the bucket is there, for a check at start-up. Who may
