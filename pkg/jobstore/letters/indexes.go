@@ -24,7 +24,7 @@ func Indexes() []Index {
 			out = append(out, Index{Collection: collection, Fields: []IndexField{{Path: field}, {Path: order, Descending: true}}})
 		}
 	}
-	by(collectionLetters, "last_seen_at",
+	by(collectionLetters, fieldSeen,
 		"state", "fingerprint", "category", "dependency", "subscription", "job_id", "tenant")
 	by(collectionAudit, "at", "target", "who")
 	return out

@@ -9,6 +9,9 @@ import (
 	"github.com/envision/resiliency/pkg/resilience"
 )
 
+// fieldSeen is the time by which letters are chosen and in whose order they come.
+const fieldSeen = "last_seen_at"
+
 // List returns up to limit letters that the filter chooses, newest first, after
 // the cursor if there is one. It reads limit + 1 documents at most. Errors wrap
 // ErrFilter when that cannot be asked for.
@@ -20,7 +23,7 @@ func (s *Store) List(ctx context.Context, f Filter, after *Cursor, limit int) (P
 	if err != nil || !some {
 		return Page{}, err
 	}
-	docs, next, err := s.page(ctx, query.Select(listFields()...), "last_seen_at", after, limit)
+	docs, next, err := s.page(ctx, query.Select(listFields()...), fieldSeen, after, limit)
 	if err != nil {
 		return Page{}, fmt.Errorf("list letters: %w", err)
 	}
@@ -42,7 +45,7 @@ func (s *Store) Count(ctx context.Context, f Filter) (int64, error) {
 	if err != nil || !some {
 		return 0, err
 	}
-	n, err := s.calls.Count(ctx, query)
+	n, err := s.calls.Count(ctx, newestFirst(query, fieldSeen))
 	if err != nil {
 		return 0, fmt.Errorf("count letters: %w", err)
 	}
@@ -72,12 +75,19 @@ func (s *Store) query(f *Filter) (query firestore.Query, some bool, err error) {
 		query = query.Where("tenant", "in", f.Tenants)
 	}
 	if !f.From.IsZero() {
-		query = query.Where("last_seen_at", ">=", f.From)
+		query = query.Where(fieldSeen, ">=", f.From)
 	}
 	if !f.To.IsZero() {
-		query = query.Where("last_seen_at", "<", f.To)
+		query = query.Where(fieldSeen, "<", f.To)
 	}
 	return query, true, nil
+}
+
+// newestFirst gives a query the one order that Indexes serves. A count needs it
+// too: of a query without an order but with a bound Firestore assumes the rising
+// one, and there is no index for that.
+func newestFirst(query firestore.Query, field string) firestore.Query {
+	return query.OrderBy(field, firestore.Desc).OrderBy(firestore.DocumentID, firestore.Desc)
 }
 
 // page runs a query newest first. It reads one document more than it returns,
@@ -85,7 +95,7 @@ func (s *Store) query(f *Filter) (query firestore.Query, some bool, err error) {
 func (s *Store) page(ctx context.Context, query firestore.Query, field string, after *Cursor, limit int) (
 	[]*firestore.DocumentSnapshot, *Cursor, error,
 ) {
-	query = query.OrderBy(field, firestore.Desc).OrderBy(firestore.DocumentID, firestore.Desc).Limit(limit + 1)
+	query = newestFirst(query, field).Limit(limit + 1)
 	if after != nil {
 		query = query.StartAfter(after.At, after.ID)
 	}
