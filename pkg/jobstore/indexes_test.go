@@ -4,8 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"flag"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -13,6 +17,7 @@ import (
 	"github.com/envision/resiliency/pkg/jobstore"
 	"github.com/envision/resiliency/pkg/jobstore/ledger"
 	"github.com/envision/resiliency/pkg/jobstore/letters"
+	"github.com/envision/resiliency/pkg/jobstore/notices"
 	"github.com/envision/resiliency/pkg/jobstore/phases"
 	"github.com/envision/resiliency/pkg/jobstore/runs"
 	"github.com/envision/resiliency/pkg/jobstore/search"
@@ -52,8 +57,8 @@ func tables() (indexes []jobstore.Index, exemptions []jobstore.Exemption, ttls [
 	return slices.Concat(jobstore.Indexes(), letters.Indexes(), runs.Indexes(),
 			phases.Indexes(), search.Indexes(), ledger.Indexes()),
 		slices.Concat(jobstore.Exemptions(), letters.Exemptions(), runs.Exemptions(),
-			phases.Exemptions(), ledger.Exemptions()),
-		slices.Concat(jobstore.TTLs(), letters.TTLs(), runs.TTLs(), phases.TTLFields(), ledger.TTLs())
+			phases.Exemptions(), ledger.Exemptions(), notices.Exemptions()),
+		slices.Concat(jobstore.TTLs(), letters.TTLs(), runs.TTLs(), phases.TTLFields(), ledger.TTLs(), notices.TTLs())
 }
 
 // wanted is the tables in the form of the file.
@@ -120,6 +125,49 @@ func TestIndexes_AreDeployed(t *testing.T) {
 	for _, x := range ttls {
 		if !slices.Contains(exemptions, jobstore.Exemption(x)) {
 			t.Errorf("the TTL field %s.%s is indexed: it rises with time", x.Collection, x.Field)
+		}
+	}
+}
+
+// kept are the collections whose documents do not expire by themselves.
+var kept = map[string]string{
+	"jobs":   "a job's record is the truth about it",
+	"outbox": "what has not been sent must not be lost; what was sent is deleted",
+	"audit":  "what people did stays on record",
+	"leases": "one document for each lease, written over and over",
+}
+
+// declared is how the packages name their collections.
+var declared = regexp.MustCompile(`(?m)^(?:const)?\s+[cC]ollection\w*\s+=\s+"(\w+)"`)
+
+// TestTTLs_CoverEveryCollection keeps a collection from growing for ever because
+// nobody thought of its end.
+func TestTTLs_CoverEveryCollection(t *testing.T) {
+	t.Parallel()
+	_, _, ttls := tables()
+	found := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, match := range declared.FindAllSubmatch(source, -1) {
+			found[string(match[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for collection := range found {
+		expires := slices.ContainsFunc(ttls, func(x jobstore.TTL) bool { return x.Collection == collection })
+		if _, stays := kept[collection]; expires == stays {
+			t.Errorf("documents of %s: TTL %t, said to be kept %t; one of both is needed", collection, expires, stays)
+		}
+	}
+	for _, x := range ttls {
+		if !found[x.Collection] && x.Collection != "instances" { // below a heartbeat, named by a path
+			t.Errorf("TTL on %s, which no package declares", x.Collection)
 		}
 	}
 }

@@ -3,8 +3,8 @@
 //	notices/{id}       one message and what it has yet to say
 //	notice_facts/{id}  a fact that has been counted, by its key
 //
-// Both carry expire_at, for a TTL policy. The only query is by due_at, which a
-// notice has only while there is something to tell; it needs Firestore's
+// Both carry expire_at, for a TTL policy, see TTLs. The only query is by due_at,
+// which a notice has only while there is something to tell; it needs Firestore's
 // automatic index of that one field.
 //
 // Every change is a commit with the update time of what was read as its

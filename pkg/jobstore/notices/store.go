@@ -70,7 +70,10 @@ type row struct {
 	Notice notify.Notice `firestore:"notice"`
 }
 
-const fieldDue = "due_at"
+const (
+	fieldDue    = "due_at"
+	fieldExpire = "expire_at"
+)
 
 // stored is a notice as it was read.
 type stored struct {
@@ -254,7 +257,7 @@ func (s *Store) commit(ctx context.Context, read []stored, facts []*firestore.Do
 		}
 	}
 	for _, ref := range facts {
-		batch.Create(ref, map[string]any{"notice": read[0].ref.ID, "expire_at": s.cfg.Now().Add(keepFacts).UTC()})
+		batch.Create(ref, map[string]any{"notice": read[0].ref.ID, fieldExpire: s.cfg.Now().Add(keepFacts).UTC()})
 	}
 	if _, err := batch.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", jobstore.ClassifyCommit(err))
@@ -268,7 +271,7 @@ func fields(n *notify.Notice) map[string]any {
 	if !n.DueAt.IsZero() {
 		due = n.DueAt
 	}
-	return map[string]any{"state": n.State, "channel": n.Channel, "expire_at": n.ExpireAt, fieldDue: due, "notice": *n}
+	return map[string]any{"state": n.State, "channel": n.Channel, fieldExpire: n.ExpireAt, fieldDue: due, "notice": *n}
 }
 
 func updates(n *notify.Notice) []firestore.Update {
