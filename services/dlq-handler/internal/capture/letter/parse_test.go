@@ -3,6 +3,8 @@ package letter_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +150,7 @@ func TestRead_TrustsNoAttribute(t *testing.T) {
 func TestRead_BadInput(t *testing.T) {
 	t.Parallel()
 	big := bytes.Repeat([]byte{0xfe}, 10_000_000)
+	deep := nested(8000)
 	cases := []struct {
 		name       string
 		data       []byte
@@ -161,6 +164,7 @@ func TestRead_BadInput(t *testing.T) {
 		{"invalid_utf8", []byte("a\xff\xfe"), moved(entries), letters.TypeLogEntry, "61 ff fe", true},
 		{"broken_json", []byte(`{"a":`), moved(entries), letters.TypeLogEntry, `{"a":`, true},
 		{"json", []byte(`{"a":1}`), moved(entries), letters.TypeLogEntry, "\"a\": 1", true},
+		{"deep_json", deep, moved(entries), letters.TypeLogEntry, "[\n  [\n    [\n", true},
 		{"html", []byte("<script>alert(1)</script>"), moved(updater, "type", "<script>"), letters.Unknown, "<script>alert(1)</script>", false},
 		{"text_of_a_topic", []byte("no protobuf"), moved(updater), eventType, "no protobuf", true},
 		{"another_type", []byte("x"), moved(updater, "type", "envision.resiliency.v1.JobCommand"), "envision.resiliency.v1.JobCommand", "x", false},
@@ -180,6 +184,49 @@ func TestRead_BadInput(t *testing.T) {
 			t.Errorf("%s has the id of %s", c.name, other)
 		}
 		ids[s.ID] = c.name
+	}
+}
+
+// nested is JSON as large as is decoded, so many brackets deep.
+func nested(depth int) []byte {
+	open, shut := strings.Repeat("[", depth), strings.Repeat("]", depth)
+	return []byte(open + "1" + strings.Repeat(",1", (letters.MaxInlinePayload-2*depth)/2-1) + shut)
+}
+
+// What a letter holds must not multiply: the process has 256 MiB, and it would
+// read the same letter again after each end.
+//
+//nolint:paralleltest // allocations are counted over the whole process
+func TestRead_MemoryIsBounded(t *testing.T) {
+	for _, depth := range []int{1, 30, 500, 9000} {
+		data := nested(depth)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		s := read(data, moved(entries)).Stored()
+		runtime.ReadMemStats(&after)
+		if used := after.TotalAlloc - before.TotalAlloc; used > 8<<20 {
+			t.Errorf("a letter of %d bytes, %d deep, took %d MiB", len(data), depth, used>>20)
+		}
+		if len(s.Decoded) > letters.MaxDecoded || !strings.HasPrefix(s.Decoded, "[\n  ") {
+			t.Errorf("%d deep: view of %d bytes:\n%.100s", depth, len(s.Decoded), s.Decoded)
+		}
+	}
+}
+
+func TestRead_IndentsJSON(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`{}`, `[]`, `[ ]`, `"a"`, ` 7 `, `{"a":{}}`, `[[],{}, [1]]`, `{"a" : "x\"{[,:]}\\" , "b":[1, 2,{"c":null}]}`,
+		"{\n\t\"a\":\r\n [true,false]\n}", `{"ä":"\u2028 ü"}`,
+	} {
+		var want bytes.Buffer
+		if err := json.Indent(&want, []byte(text), "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		got := read([]byte(text), moved(entries)).Stored().Decoded
+		if diff := cmp.Diff(strings.TrimSpace(want.String()), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", text, diff)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package letter
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -22,6 +21,8 @@ const (
 	hexHead = 512
 	// textHead is how many bytes of text of an unknown kind are shown.
 	textHead = 4 << 10
+	// maxView is how much is made of a view before it is cut between characters.
+	maxView = letters.MaxDecoded + utf8.UTFMax
 )
 
 // view is the payload for people: protojson of what is known, formatted JSON,
@@ -33,10 +34,7 @@ func view(kind string, m proto.Message, data []byte) string {
 	case m != nil:
 		return job.Cut(protoView(m), letters.MaxDecoded)
 	case kind == letters.TypeLogEntry && len(data) <= maxDecode && json.Valid(data):
-		var out bytes.Buffer
-		if json.Indent(&out, data, "", "  ") == nil {
-			return job.Cut(out.String(), letters.MaxDecoded)
-		}
+		return job.Cut(indent(data, maxView), letters.MaxDecoded)
 	}
 	if text, ok := printable(data); ok {
 		return text
@@ -46,15 +44,11 @@ func view(kind string, m proto.Message, data []byte) string {
 
 func protoView(m proto.Message) string {
 	out, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
-	var indented bytes.Buffer
-	if err == nil {
-		// Protobuf's own indentation varies from build to build on purpose.
-		err = json.Indent(&indented, out, "", "  ")
-	}
 	if err != nil {
 		return fmt.Sprintf("(cannot be shown: %v)", err)
 	}
-	text := indented.String()
+	// Protobuf's own indentation varies from build to build on purpose.
+	text := indent(out, maxView)
 	if n := messaging.UnknownFields(m); n > 0 {
 		text += fmt.Sprintf("\n\n%d fields that this release does not know. Those of the message itself:\n%s",
 			n, dump(m.ProtoReflect().GetUnknown()))
