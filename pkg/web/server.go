@@ -11,12 +11,15 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Timeouts of the server. A handler that streams sets its own write deadline
-// with http.ResponseController.
+// WriteTimeout is how long the server waits for an answer: what comes later goes
+// nowhere, so a handler that may have to wait gives up well before. One that streams
+// sets its own write deadline with http.ResponseController.
+const WriteTimeout = 30 * time.Second
+
+// Other limits of the server.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
-	writeTimeout      = 30 * time.Second
 	idleTimeout       = 90 * time.Second
 	maxHeaderBytes    = 32 << 10
 )
@@ -44,7 +47,7 @@ func NewServer(address string, handler http.Handler, budget time.Duration, log z
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
+		WriteTimeout:      WriteTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 	}

@@ -58,15 +58,15 @@ func (s *Store) Confirm(ctx context.Context, claimed *Letter) (Letter, error) {
 }
 
 // Release gives a claimed letter back because it could not be sent: it is open
-// again and says why.
-func (s *Store) Release(ctx context.Context, claimed *Letter, why string) (Letter, error) {
+// again and says why. counts says that the fault is the letter's own; where it is
+// not, an automatic replay does not count as one, or an outage would use them up.
+func (s *Store) Release(ctx context.Context, claimed *Letter, why string, counts bool) (Letter, error) {
 	reason := claimReason(claimed)
 	l, err := s.changeFrom(ctx, claimed, func(l *Letter) (func(*writeBatch), error) {
 		if l.State != StateReplaying || l.Replays != claimed.Replays {
 			return nil, ErrState
 		}
-		l.State, l.LastError = StateOpen, job.Cut(why, job.MaxMessageBytes)
-		l.note(s.now(), EventReplayFailed, l.Claim.By, why)
+		l.release(why, counts, s.now())
 		return s.audited(replayAudit(l, reason, "not sent: "+why)), nil
 	})
 	if err != nil {

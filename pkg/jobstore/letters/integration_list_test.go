@@ -200,7 +200,7 @@ func TestStore_LostClaimsAndCounts(t *testing.T) {
 	if claimed, err = b.Claim(ctx, lost.ID, letters.Claim{By: "ben"}, "taken over"); err != nil || claimed.Replays != 3 {
 		t.Errorf("a claim that was lost: %+v, %v", claimed, err)
 	}
-	if released, err := b.Release(ctx, &claimed, "topic gone"); err != nil || released.State != letters.StateOpen || released.LastError != "topic gone" {
+	if released, err := b.Release(ctx, &claimed, "topic gone", false); err != nil || released.State != letters.StateOpen || released.LastError != "topic gone" {
 		t.Errorf("Release = %+v, %v", released, err)
 	}
 }

@@ -105,6 +105,15 @@ func (l *Letter) claim(c Claim, reason string, now time.Time, keep time.Duration
 	l.note(now, EventReplayBegan, c.By, reason)
 }
 
+// release takes a letter back from a replay that did not send it.
+func (l *Letter) release(why string, counts bool, now time.Time) {
+	l.State, l.LastError = StateOpen, job.Cut(why, job.MaxMessageBytes)
+	if l.Claim.Auto && !counts {
+		l.AutoReplays = max(0, l.AutoReplays-1)
+	}
+	l.note(now, EventReplayFailed, l.Claim.By, why)
+}
+
 // close ends what the letter waited for.
 func (l *Letter) close(state State, now time.Time) {
 	l.State, l.ClosedAt, l.ExpiresAt = state, now, now.Add(KeepClosed)

@@ -53,3 +53,34 @@ func TestArrive(t *testing.T) {
 		})
 	}
 }
+
+// Only what was sent, or what the letter itself is refused for, uses up one of
+// the times that it goes by itself.
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name   string
+		by     Claim
+		counts bool
+		want   int64
+	}{
+		{"automatic_in_an_outage", Claim{Auto: true}, false, 1},
+		{"automatic_and_refused_for_good", Claim{Auto: true}, true, 2},
+		{"a_person's", Claim{By: "ana"}, false, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := begin(&Arrival{Letter: Letter{ID: "l"}, MessageID: "m-1"}, now)
+			l.AutoReplays = 1
+			l.claim(c.by, "mended", now, time.Minute)
+			l.release("no answer", c.counts, now)
+			if l.AutoReplays != c.want || l.State != StateOpen || l.LastError != "no answer" || l.Replays != 1 {
+				t.Errorf("it is %s, went %d times by itself, %d in all, last error %q", l.State, l.AutoReplays, l.Replays, l.LastError)
+			}
+			if last := l.History[len(l.History)-1]; last.What != EventReplayFailed {
+				t.Errorf("history ends with %+v", last)
+			}
+		})
+	}
+}

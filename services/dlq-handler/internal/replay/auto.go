@@ -50,6 +50,9 @@ func (c AutoConfig) withDefaults() AutoConfig {
 // autoName is who the audit log names.
 const autoName = "automatic replay"
 
+// carrier is the dependency that every replay needs, whatever the letter died of.
+const carrier = "pubsub"
+
 // Decisions of an Auto, as metrics and log lines name them.
 const (
 	decisionReplay    = "replay"
@@ -131,11 +134,14 @@ func (a *Auto) decide(ctx context.Context, dependency string, s *spell) (decisio
 	}
 	now := a.engine.Now()
 	since, healthy := a.health.HealthySince(dependency)
+	_, carried := a.health.HealthySince(carrier)
 	switch {
 	case len(newest.Letters) == 0:
 		return decisionNothing, 0, nil
 	case !healthy || now.Sub(since) < a.cfg.After:
 		s.next = 1
+		return decisionDown, 0, nil
+	case !carried:
 		return decisionDown, 0, nil
 	case now.Sub(newest.Letters[0].LastSeenAt) < a.cfg.After:
 		s.next = 1
@@ -146,10 +152,12 @@ func (a *Auto) decide(ctx context.Context, dependency string, s *spell) (decisio
 	return a.replay(ctx, of, s)
 }
 
-// replay sends the next few letters.
+// replay sends the next few letters. An outage ends the look, and a topic that
+// takes one letter not gets no other in this look: what is missing or refused now
+// is so for most of them, and each try is written down.
 func (a *Auto) replay(ctx context.Context, of letters.Filter, s *spell) (decision string, sent int, err error) {
 	of.State = letters.StateOpen
-	exhausted := 0
+	exhausted, closed, why := 0, map[string]bool{}, error(nil)
 	for after := (*letters.Cursor)(nil); ; {
 		page, err := a.engine.Letters.List(ctx, of, after, pageSize)
 		if err != nil {
@@ -161,14 +169,21 @@ func (a *Auto) replay(ctx context.Context, of letters.Filter, s *spell) (decisio
 				exhausted++
 				continue
 			}
+			if closed[l.Topic] {
+				continue
+			}
 			if sent >= s.next {
 				a.grow(s, sent)
 				return decisionReplay, sent, nil
 			}
-			if ok, err := a.one(ctx, l, sent > 0); err != nil {
+			result, err := a.one(ctx, l, sent > 0)
+			switch {
+			case err != nil:
 				return decisionFailed, sent, err
-			} else if ok {
+			case result.Outcome == letters.ReplaySent:
 				sent++
+			case result.Outcome == letters.ReplayRefused && result.Letter.Replays > l.Replays: // it was claimed and given back
+				closed[l.Topic], why = true, errors.New(result.Text)
 			}
 		}
 		if after = page.Next; after == nil {
@@ -179,6 +194,8 @@ func (a *Auto) replay(ctx context.Context, of letters.Filter, s *spell) (decisio
 	case sent > 0:
 		a.grow(s, sent)
 		return decisionReplay, sent, nil
+	case why != nil:
+		return decisionFailed, 0, why
 	case exhausted > 0:
 		return decisionExhausted, 0, nil
 	default:
@@ -197,19 +214,20 @@ func (a *Auto) grow(s *spell, sent int) {
 	s.next = min(most, s.next*10)
 }
 
-func (a *Auto) one(ctx context.Context, l *letters.Letter, pause bool) (bool, error) {
+// one sends a letter; one that expired meanwhile has no result.
+func (a *Auto) one(ctx context.Context, l *letters.Letter, pause bool) (letters.ReplayResult, error) {
 	if pause {
 		timer := time.NewTimer(time.Duration(float64(time.Second) / a.cfg.Rate))
 		defer timer.Stop()
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			return false, ctx.Err() //nolint:wrapcheck // the caller ends
+			return letters.ReplayResult{}, ctx.Err() //nolint:wrapcheck // the caller ends
 		}
 	}
 	result, err := a.engine.send(ctx, l.ID, letters.Claim{By: autoName, Auto: true}, l.Dependency+" works again")
 	if errors.Is(err, letters.ErrNotFound) {
-		return false, nil
+		return letters.ReplayResult{}, nil
 	}
-	return result.Outcome == letters.ReplaySent, err
+	return result, err
 }

@@ -2,6 +2,7 @@ package replay_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,16 @@ import (
 type health struct{ since time.Time }
 
 func (h health) HealthySince(string) (time.Time, bool) { return h.since, !time.Now().Before(h.since) }
+
+// carrier tells since when Pub/Sub works; all else has worked for long.
+type carrier struct{ since time.Time }
+
+func (c carrier) HealthySince(dependency string) (time.Time, bool) {
+	if dependency == "pubsub" {
+		return c.since, !time.Now().Before(c.since)
+	}
+	return time.Now().Add(-time.Hour), true
+}
 
 // outageLetters are letters that died of Firestore half an hour ago.
 func outageLetters(n int) *store {
@@ -100,6 +111,80 @@ func TestAuto_StopsWhenTheyDieAgain(t *testing.T) {
 			if l.AutoReplays > 3 {
 				t.Errorf("%s was sent %d times", id, l.AutoReplays)
 			}
+		}
+	})
+}
+
+// What Pub/Sub did not take was no try: neither an outage nor a topic that is
+// made again may use up how often a letter goes by itself.
+func TestAuto_OutagesUseUpNothing(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]func(string) error{"outage": outage, "topic_is_missing": missing} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s, p := outageLetters(20), &publisher{fault: fault}
+				works := health{time.Now().Add(-time.Hour)}
+				auto(t, s, p, works, time.Hour)
+				for id, l := range s.letters {
+					if l.AutoReplays != 0 || l.State != letters.StateOpen {
+						t.Errorf("after the outage %s is %s and has gone %d times", id, l.State, l.AutoReplays)
+					}
+				}
+				if claims := s.claims(); claims == 0 || claims > 361 {
+					t.Errorf("%d tries in 361 looks, want one in a look", claims)
+				}
+				p.fault = nil
+				auto(t, s, p, works, time.Hour)
+				if n := p.total(); n != 20 {
+					t.Errorf("%d of 20 letters were sent after the outage", n)
+				}
+			})
+		})
+	}
+}
+
+func TestAuto_TriesNothingWhilePubSubIsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, p := outageLetters(5), &publisher{}
+		up := carrier{time.Now().Add(time.Hour)}
+		auto(t, s, p, up, 59*time.Minute)
+		if n := s.claims(); n != 0 {
+			t.Errorf("%d letters were claimed while nothing could be sent", n)
+		}
+		auto(t, s, p, up, time.Hour)
+		if n := p.total(); n != 5 {
+			t.Errorf("%d of 5 letters were sent", n)
+		}
+	})
+}
+
+// A topic that is missing holds up its own letters alone, and a message that is
+// refused for good is given up after its tries.
+func TestAuto_OneTopicHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := outageLetters(10)
+		s.letters["l-09"].Topic, s.letters["l-08"].Topic = "job-phases", "job-phases" // the newest, so tried first
+		p := &publisher{fault: func(data string) error {
+			switch data {
+			case "l-09", "l-08":
+				return missing(data)
+			case "l-07":
+				return resilience.Permanent(errors.New("too large"))
+			}
+			return nil
+		}}
+		auto(t, s, p, health{time.Now().Add(-time.Hour)}, 2*time.Hour)
+		if n := p.total(); n != 7 {
+			t.Errorf("%d of 7 letters were sent", n)
+		}
+		if l := s.letters["l-07"]; l.AutoReplays != 3 || l.Replays != 3 {
+			t.Errorf("what is refused for good was tried %d times and counts %d, want 3", l.Replays, l.AutoReplays)
+		}
+		if l := s.letters["l-09"]; l.AutoReplays != 0 || s.letters["l-08"].Replays != 0 {
+			t.Errorf("of a missing topic: %d tries count, and %d letters behind it were tried", l.AutoReplays, s.letters["l-08"].Replays)
 		}
 	})
 }

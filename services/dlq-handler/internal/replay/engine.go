@@ -1,9 +1,11 @@
 package replay
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,7 +22,7 @@ type Letters interface {
 	Count(ctx context.Context, f letters.Filter) (int64, error)
 	Claim(ctx context.Context, id string, by letters.Claim, reason string) (letters.Letter, error)
 	Confirm(ctx context.Context, claimed *letters.Letter) (letters.Letter, error)
-	Release(ctx context.Context, claimed *letters.Letter, why string) (letters.Letter, error)
+	Release(ctx context.Context, claimed *letters.Letter, why string, counts bool) (letters.Letter, error)
 	ReleaseLost(ctx context.Context, l *letters.Letter, holderGone bool) (letters.Letter, error)
 
 	StartOperation(ctx context.Context, o letters.Operation) (letters.Operation, error)
@@ -37,6 +39,7 @@ type Publisher interface {
 // Objects reads payloads that are too large for a letter.
 type Objects interface {
 	Fetch(ctx context.Context, uri string) ([]byte, error)
+	Open(ctx context.Context, uri string) (content io.ReadCloser, size int64, err error)
 }
 
 // Parts are what an Engine works with.
@@ -53,10 +56,19 @@ type Parts struct {
 type Engine struct {
 	Parts
 	wake chan struct{}
+	// large has room for the letters whose payload is in a bucket and that are sent
+	// at the same time.
+	large chan struct{}
 }
 
+// maxLarge is how many of the largest messages, of 10 MB, may be in memory at once,
+// each some times over on its way out, however many people replay such letters.
+const maxLarge = 2
+
 // New returns an engine.
-func New(parts Parts) *Engine { return &Engine{Parts: parts, wake: make(chan struct{}, 1)} }
+func New(parts Parts) *Engine {
+	return &Engine{Parts: parts, wake: make(chan struct{}, 1), large: make(chan struct{}, maxLarge)}
+}
 
 // Replay replays one letter at a person's request. That nothing was sent is no
 // error if the result says why; an error means that Firestore or Pub/Sub does not
@@ -74,7 +86,8 @@ func (e *Engine) send(ctx context.Context, id string, by letters.Claim, reason s
 	if why := refusal(&l, e.Now()); why != "" {
 		return e.result(&l, letters.ReplayRefused, why), nil
 	}
-	payload, err := e.payload(ctx, &l)
+	payload, done, err := e.payload(ctx, &l)
+	defer done()
 	if err != nil {
 		if resilience.IsPermanent(err) {
 			return e.result(&l, letters.ReplayRefused, "Its payload cannot be read: "+err.Error()), nil
@@ -122,11 +135,12 @@ func (e *Engine) confirm(ctx context.Context, claimed *letters.Letter) (now lett
 // giveBack opens a letter again that could not be sent.
 func (e *Engine) giveBack(ctx context.Context, claimed *letters.Letter, cause error) (letters.ReplayResult, error) {
 	why := "Pub/Sub does not take it: " + cause.Error()
-	refused := resilience.IsPermanent(cause)
+	own := resilience.IsPermanent(cause)
+	refused := own
 	if messaging.Missing(cause) {
 		why, refused = "Its topic "+claimed.Topic+" does not exist. Create the topic, then replay it.", true
 	}
-	now, err := e.Letters.Release(ctx, claimed, why)
+	now, err := e.Letters.Release(ctx, claimed, why, own)
 	if err != nil && !errors.Is(err, letters.ErrState) {
 		return letters.ReplayResult{}, errors.Join(fmt.Errorf("replay letter %s: %w", claimed.ID, cause), err)
 	}
@@ -155,14 +169,25 @@ func (e *Engine) result(l *letters.Letter, outcome letters.ReplayOutcome, text s
 	return letters.ReplayResult{Outcome: outcome, Text: text, Letter: *l}
 }
 
-// Payload is the payload of a letter, wherever it is kept.
-func (e *Engine) Payload(ctx context.Context, l *letters.Letter) ([]byte, error) {
-	return e.payload(ctx, l)
+// Payload is the payload of a letter, wherever it is kept, and its size. It is read
+// as it comes, until ctx ends, and is the caller's to close.
+func (e *Engine) Payload(ctx context.Context, l *letters.Letter) (content io.ReadCloser, size int64, err error) {
+	if l.PayloadURI == "" {
+		return io.NopCloser(bytes.NewReader(l.Payload)), int64(len(l.Payload)), nil
+	}
+	return e.Objects.Open(ctx, l.PayloadURI) //nolint:wrapcheck // it names the object
 }
 
-func (e *Engine) payload(ctx context.Context, l *letters.Letter) ([]byte, error) {
+// payload holds the payload until done is called.
+func (e *Engine) payload(ctx context.Context, l *letters.Letter) (payload []byte, done func(), err error) {
 	if l.PayloadURI == "" {
-		return l.Payload, nil
+		return l.Payload, func() {}, nil
 	}
-	return e.Objects.Fetch(ctx, l.PayloadURI) //nolint:wrapcheck // it names the object
+	select {
+	case e.large <- struct{}{}:
+	case <-ctx.Done():
+		return nil, func() {}, fmt.Errorf("wait until other large letters are sent: %w", ctx.Err())
+	}
+	payload, err = e.Objects.Fetch(ctx, l.PayloadURI)
+	return payload, func() { <-e.large }, err //nolint:wrapcheck // it names the object
 }

@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,8 +120,13 @@ func (s *store) Confirm(_ context.Context, claimed *letters.Letter) (letters.Let
 	})
 }
 
-func (s *store) Release(_ context.Context, claimed *letters.Letter, why string) (letters.Letter, error) {
-	return s.alter(claimed.ID, letters.StateReplaying, func(l *letters.Letter) { l.State, l.LastError = letters.StateOpen, why })
+func (s *store) Release(_ context.Context, claimed *letters.Letter, why string, counts bool) (letters.Letter, error) {
+	return s.alter(claimed.ID, letters.StateReplaying, func(l *letters.Letter) {
+		l.State, l.LastError = letters.StateOpen, why
+		if l.Claim.Auto && !counts {
+			l.AutoReplays--
+		}
+	})
 }
 
 func (s *store) ReleaseLost(_ context.Context, lost *letters.Letter, _ bool) (letters.Letter, error) {
@@ -170,6 +178,16 @@ func (s *store) operation(id string) letters.Operation {
 	return *s.operations[id]
 }
 
+// claims is how often letters were claimed.
+func (s *store) claims() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.letters {
+		n += l.Replays
+	}
+	return n
+}
+
 func (s *store) states() map[letters.State]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,6 +196,19 @@ func (s *store) states() map[letters.State]int {
 		out[l.State]++
 	}
 	return out
+}
+
+// objects are payloads in a bucket; they count how many are held at once.
+type objects struct{ held, most atomic.Int64 }
+
+func (o *objects) Fetch(_ context.Context, uri string) ([]byte, error) {
+	for now, most := o.held.Add(1), o.most.Load(); now > most && !o.most.CompareAndSwap(most, now); most = o.most.Load() {
+	}
+	return []byte(uri), nil
+}
+
+func (o *objects) Open(_ context.Context, uri string) (io.ReadCloser, int64, error) {
+	return io.NopCloser(strings.NewReader(uri)), int64(len(uri)), nil
 }
 
 // publisher remembers what was published; fault, when set, decides first.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"math"
 	"strings"
 	"sync"
@@ -129,6 +130,73 @@ func TestEngine_Refuses(t *testing.T) {
 	}
 	if l, _ := s.Get(t.Context(), "l-00"); l.State != letters.StateOpen || l.LastError == "" {
 		t.Errorf("the letter is %s: %q", l.State, l.LastError)
+	}
+}
+
+// The largest messages, many of them replayed at the same moment, must not fill
+// the memory.
+func TestEngine_SendsFewLargeLettersAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, o := newStore(time.Now, 20), &objects{}
+		for id, l := range s.letters {
+			l.Payload, l.PayloadURI = nil, "gs://b/"+id
+		}
+		p := &publisher{fault: func(string) error { o.held.Add(-1); return nil }}
+		e := newEngine(s, p)
+		e.Objects, e.Publisher = o, slow{p}
+		var wg sync.WaitGroup
+		for id := range s.letters {
+			wg.Go(func() {
+				if got, err := e.Replay(context.Background(), id, "ana", "mended"); err != nil || got.Outcome != letters.ReplaySent {
+					t.Errorf("%s: %+v, %v", id, got, err)
+				}
+			})
+		}
+		wg.Wait()
+		if p.total() != 20 || o.most.Load() > 2 {
+			t.Errorf("%d sent, %d in memory at once", p.total(), o.most.Load())
+		}
+		// Who cannot wait is told so, and nothing is claimed.
+		e.Publisher, s.letters["l-00"].State = slow{&publisher{fault: outage}}, letters.StateOpen
+		s.letters["l-01"].State, s.letters["l-02"].State = letters.StateOpen, letters.StateOpen
+		for _, id := range []string{"l-00", "l-01"} {
+			wg.Go(func() { _, _ = e.Replay(context.Background(), id, "ana", "x") })
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := e.Replay(ctx, "l-02", "ana", "x"); resilience.CategoryOf(err) != resilience.CategoryDependency {
+			t.Errorf("while others are sent: %v", err)
+		}
+		if l, _ := s.Get(t.Context(), "l-02"); l.State != letters.StateOpen || l.Replays != 1 {
+			t.Errorf("it is %s after %d replays", l.State, l.Replays)
+		}
+		wg.Wait()
+	})
+}
+
+// slow is a publisher that takes a minute.
+type slow struct{ *publisher }
+
+func (s slow) PublishRaw(ctx context.Context, topic string, data []byte, attributes map[string]string) error {
+	time.Sleep(time.Minute)
+	return s.publisher.PublishRaw(ctx, topic, data, attributes)
+}
+
+func TestEngine_PayloadIsOpenedWhereItIs(t *testing.T) {
+	t.Parallel()
+	e := newEngine(newStore(time.Now, 0), &publisher{})
+	e.Objects = &objects{}
+	for want, l := range map[string]*letters.Letter{"inline": {Payload: []byte("inline")}, "gs://b/o": {PayloadURI: "gs://b/o"}, "": {}} {
+		content, size, err := e.Payload(t.Context(), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(content)
+		if err != nil || string(got) != want || size != int64(len(want)) || content.Close() != nil {
+			t.Errorf("payload %q of %d bytes, %v; want %q", got, size, err, want)
+		}
 	}
 }
 

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -27,6 +29,10 @@ type desk struct {
 	// refuse makes every replay fail with this sentence, err every call with it.
 	refuse string
 	err    error
+	// open replaces the payloads; replaying, when set, is called by each replay
+	// before it does anything.
+	open      func() (io.ReadCloser, int64)
+	replaying func()
 }
 
 var now = time.Date(2026, 11, 21, 20, 0, 0, 0, time.UTC)
@@ -128,6 +134,9 @@ func (d *desk) Discard(_ context.Context, id, by, reason string) (letters.Letter
 }
 
 func (d *desk) Replay(_ context.Context, id, by, reason string) (letters.ReplayResult, error) {
+	if d.replaying != nil {
+		d.replaying()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.letters[id]
@@ -166,7 +175,13 @@ func (d *desk) Start(_ context.Context, r letters.ReplayRequest) (letters.Operat
 	return *o, nil
 }
 
-func (d *desk) Payload(_ context.Context, l *letters.Letter) ([]byte, error) { return l.Payload, d.err }
+func (d *desk) Payload(_ context.Context, l *letters.Letter) (io.ReadCloser, int64, error) {
+	if d.open != nil {
+		content, size := d.open()
+		return content, size, d.err
+	}
+	return io.NopCloser(bytes.NewReader(l.Payload)), int64(len(l.Payload)), d.err
+}
 
 func (d *desk) GetOperation(_ context.Context, id string) (letters.Operation, error) {
 	d.mu.Lock()

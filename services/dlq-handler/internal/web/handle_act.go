@@ -3,8 +3,10 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -59,11 +61,37 @@ func (s *Site) replay(ctx context.Context, id, reason string) (letters.ReplayRes
 	if err := mayOperate(ctx, &l); err != nil {
 		return letters.ReplayResult{}, err
 	}
-	who := caller(ctx).Who()
-	// Who has pressed the button has asked for it, also if they leave at once.
-	result, err := s.parts.Replayer.Replay(context.WithoutCancel(ctx), id, who, reason)
-	s.acted(ctx, "replay", id, string(result.Outcome), err)
-	return result, explain(err)
+	return s.await(ctx, id, reason)
+}
+
+// await replays a letter and waits for the end of it as long as an answer can still
+// be given. Who has pressed the button has asked for it, also if they leave at once;
+// and what is on its way to Pub/Sub then goes on to its end.
+func (s *Site) await(ctx context.Context, id, reason string) (letters.ReplayResult, error) {
+	type end struct {
+		result letters.ReplayResult
+		err    error
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience)
+	ended := make(chan end, 1)
+	go func() {
+		defer cancel()
+		result, err := s.parts.Replayer.Replay(ctx, id, caller(ctx).Who(), reason)
+		s.acted(ctx, "replay", id, string(result.Outcome), err)
+		ended <- end{result, err}
+	}()
+	late := time.NewTimer(s.patience)
+	defer late.Stop()
+	select {
+	case e := <-ended:
+		return e.result, explain(e.err)
+	case <-late.C:
+		return letters.ReplayResult{}, &shared.Error{
+			Status: http.StatusServiceUnavailable, Code: "not_sent_yet",
+			Message: fmt.Sprintf("The letter could not be sent within %s: something that this service depends on does not answer.", s.patience),
+			Remedy:  "It may still go out. Look at the letter in a minute, and replay it again if it is open then.",
+		}
+	}
 }
 
 func (s *Site) formReplay(w http.ResponseWriter, r *http.Request) error {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -159,13 +160,20 @@ func (s *Site) download(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	payload, err := s.parts.Replayer.Payload(r.Context(), &l)
+	ctx, cancel := context.WithTimeout(r.Context(), downloadWithin)
+	defer cancel()
+	payload, size, err := s.parts.Replayer.Payload(ctx, &l)
 	if err != nil {
 		return explain(err)
 	}
+	defer func() { _ = payload.Close() }() // nothing was written
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Disposition", `attachment; filename="letter-`+l.ID+`.bin"`)
-	w.Header().Set("Content-Length", strconv.Itoa(len(payload)))
-	_, _ = w.Write(payload) //nolint:gosec // a download that no browser runs; the client may be gone
+	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	// Passed on as it comes: several of the largest at once must not fill the memory.
+	// A client sees by the length that something is missing.
+	if _, err := io.Copy(w, payload); err != nil && ctx.Err() == nil {
+		s.parts.Log.Warn().Err(err).Str("request_id", shared.RequestID(ctx)).Str("letter_id", l.ID).Msg("download was cut short")
+	}
 	return nil
 }

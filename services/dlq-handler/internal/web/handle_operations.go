@@ -101,15 +101,20 @@ func (v *operationView) Took() time.Duration {
 	return v.FinishedAt.Sub(v.CreatedAt)
 }
 
-// Letters is the address of the list of what the operation chose.
+// Letters is the address of the list of what the operation chose; "" where the
+// list cannot be asked for just that, as of several tenants.
 func (v *operationView) Letters() string {
 	f := v.Filter
 	q := query{
 		State: anyState, Fingerprint: f.Fingerprint, Category: string(f.Category), Dependency: f.Dependency,
-		Subscription: f.Subscription, JobID: f.JobID,
+		Subscription: f.Subscription, JobID: f.JobID, From: writeTime(f.From), To: writeTime(f.To),
 	}
-	if len(f.Tenants) == 1 {
+	switch len(f.Tenants) {
+	case 0:
+	case 1:
 		q.Tenant = f.Tenants[0]
+	default:
+		return ""
 	}
 	return "/letters?" + q.Encode()
 }

@@ -142,6 +142,14 @@ func readTime(name, text string) (time.Time, error) {
 	return time.Time{}, badFilter(name, text, "a time such as 2026-11-21T20:00:00Z or 2026-11-21")
 }
 
+// writeTime is a time as readTime reads it, "" for none.
+func writeTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
 // plain refuses what no id, name or reason holds.
 func plain(name, value string, limit int) error {
 	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }

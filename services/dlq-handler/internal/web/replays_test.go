@@ -126,6 +126,37 @@ func TestOperations(t *testing.T) {
 	want(t, f.get(viewer, "/api/operations?limit=2"), http.StatusOK, `"next_cursor"`)
 }
 
+// The way from an operation to its letters names all that its filter does, or
+// there is none.
+func TestOperations_LinkToTheirLetters(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id := f.desk.operate("team-a")
+	chosen := &f.desk.operations[id].Filter
+	chosen.Fingerprint, chosen.From, chosen.To = "f-1", now.Add(-1500*time.Millisecond), now
+	inside, before := f.desk.add("team-a", func(l *letters.Letter) { l.LastSeenAt = now.Add(-time.Second) }), f.desk.add("team-a")
+	f.desk.letters[before].LastSeenAt = now.Add(-time.Hour)
+	link := regexp.MustCompile(`href="(/letters\?[^"]+)"`)
+	page := f.get(operator, "/operations/"+id)
+	found := link.FindStringSubmatch(page.Body.String())
+	if found == nil {
+		t.Fatalf("no link:\n%s", page.Body)
+	}
+	address := strings.ReplaceAll(found[1], "&amp;", "&")
+	for _, part := range []string{"from=2026-11-21T19%3A59%3A58.5Z", "to=2026-11-21T20%3A00%3A00Z", "tenant=team-a", "fingerprint=f-1", "state=ANY"} {
+		if !strings.Contains(address, part) {
+			t.Errorf("link %s lacks %s", address, part)
+		}
+	}
+	list := f.get(operator, address)
+	want(t, list, http.StatusOK, inside)
+	lacks(t, list, before)
+	chosen.Tenants = []string{"team-a", "team-b"}
+	if found := link.FindString(f.get(root, "/operations/"+id).Body.String()); found != "" {
+		t.Errorf("of two tenants there is the link %s", found)
+	}
+}
+
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"time"
@@ -38,8 +39,8 @@ type Replayer interface {
 	Preview(ctx context.Context, r letters.ReplayRequest) (letters.Preview, error)
 	// Start begins an operation that goes on in the background.
 	Start(ctx context.Context, r letters.ReplayRequest) (letters.Operation, error)
-	// Payload returns a letter's payload, wherever it is kept.
-	Payload(ctx context.Context, l *letters.Letter) ([]byte, error)
+	// Payload opens a letter's payload, wherever it is kept, and tells its size.
+	Payload(ctx context.Context, l *letters.Letter) (content io.ReadCloser, size int64, err error)
 }
 
 // Parts are what a Site is made of. All are required.
@@ -65,7 +66,16 @@ type Site struct {
 	parts Parts
 	pages *shared.Pages
 	errs  *shared.Errors
+	// patience is how long who replays a letter waits for its end.
+	patience time.Duration
 }
+
+// Bounds of what one request may take: the answer must come before the server shuts
+// the connection, and whoever gets none presses the button again.
+const (
+	replayWithin   = shared.WriteTimeout / 2
+	downloadWithin = shared.WriteTimeout - 5*time.Second
+)
 
 //go:embed templates/*.html
 var templates embed.FS
@@ -85,7 +95,7 @@ func New(p Parts) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}
-	s := &Site{parts: p, pages: pages, errs: shared.NewErrors(pages, p.Log)}
+	s := &Site{parts: p, pages: pages, errs: shared.NewErrors(pages, p.Log), patience: replayWithin}
 	if s.Auth, err = authn.New(p.Auth, s.errs.Refuse, p.Registerer, p.Now, p.Log); err != nil {
 		return nil, fmt.Errorf("authentication: %w", err)
 	}
