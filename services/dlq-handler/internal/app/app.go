@@ -33,8 +33,9 @@ func Run(ctx context.Context, rt *service.Runtime, cfg *Config) error {
 	if err := p.require(ctx, rt, cfg); err != nil {
 		return err
 	}
+	// The subscription is left out: the pages, which show what is stored and need no
+	// Pub/Sub for it, would go just when somebody looks why letters do not come.
 	rt.Ready("firestore", func(ctx context.Context) error { return p.records.Ping(ctx, time.Minute) })
-	rt.Ready("subscription", p.subscriber.Ready)
 	rt.Live("progress", p.progress.live)
 	p.start(rt)
 	return nil
