@@ -88,6 +88,8 @@ func (p *parts) newObjects(ctx context.Context, name string) (*objects, error) {
 	}
 	p.rt.Defer("bucket client", client.Close)
 	breaker := resilience.NewBreaker(bucket.Dependency, resilience.BreakerConfig{}, p.rt.Registry, p.rt.Log)
+	// The next large capsule may be long in coming.
+	breaker.ProbeInSilence(ctx, func(ctx context.Context) error { return client.Check(ctx, name) })
 	return &objects{client: client, bucket: name, breaker: breaker}, nil
 }
 

@@ -29,11 +29,14 @@ func newSender(ctx context.Context, rt *service.Runtime, cfg *Config) (deliver.S
 		return nil, err
 	}
 	breaker := func(topic string) *resilience.Breaker {
-		return resilience.NewBreaker(topic, resilience.BreakerConfig{
+		b := resilience.NewBreaker(topic, resilience.BreakerConfig{
 			// The client has retried for long before it reports a failure, and a
 			// missing topic comes at once: one is enough.
 			Failures: 1, OpenFor: messaging.OutageRetryDelay,
 		}, rt.Registry, rt.Log)
+		// A process that has lost its Lease has nothing more to send.
+		b.ProbeInSilence(ctx, func(ctx context.Context) error { return publisher.Check(ctx, topic) })
+		return b
 	}
 	return publish.New(publisher, breaker(topology.TopicJobEvents), breaker(topology.TopicJobPhases), rt.Log), nil
 }
