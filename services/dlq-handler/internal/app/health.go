@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// lookAtHealth is the time between looks at the dependencies. They ask nobody:
-// the parts of this process know whether they were answered.
+// lookAtHealth is the time between looks at the dependencies. They ask nobody
+// while there is work: the parts of this process know whether they were answered.
 const lookAtHealth = time.Second
 
 // health remembers since when the dependencies of this process have worked.
