@@ -17,6 +17,7 @@ import (
 
 	"cloud.google.com/go/firestore"
 	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 	"google.golang.org/protobuf/proto"
@@ -330,6 +331,28 @@ func TestIntegration_MissingSubscriptionEndsTheStart(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "Create the topics and subscriptions first") {
 		t.Errorf("no remedy in %s", out)
+	}
+}
+
+// A sweep sends what anybody left, commands too: without their topic, or the right to
+// publish there, they would wait behind a service that looks well.
+func TestIntegration_MissingTopicOfTheOutboxEndsTheStart(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.provision()
+	name := topology.TopicName(s.project, topology.TopicJobCommands)
+	if err := s.broker.TopicAdminClient.DeleteTopic(t.Context(), &pubsubpb.DeleteTopicRequest{Topic: name}); err != nil {
+		t.Fatal(err)
+	}
+	_, out, stop := s.start(map[string]string{"STARTUP_BUDGET": "1s"})
+	eventually(t, "end of the process", func(context.Context) error {
+		if !strings.Contains(out.String(), "cannot start: Pub/Sub topics for updates, phases, commands and dead letters is required") {
+			return fmt.Errorf("log is %s", out)
+		}
+		return nil
+	})
+	if code := stop(); code != 1 {
+		t.Errorf("exit code %d, want 1", code)
 	}
 }
 
