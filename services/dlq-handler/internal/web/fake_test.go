@@ -31,7 +31,7 @@ type desk struct {
 	err    error
 	// open replaces the payloads; replaying, when set, is called by each replay
 	// before it does anything.
-	open      func() (io.ReadCloser, int64)
+	open      func(id string) (io.ReadCloser, int64)
 	replaying func()
 }
 
@@ -177,7 +177,7 @@ func (d *desk) Start(_ context.Context, r letters.ReplayRequest) (letters.Operat
 
 func (d *desk) Payload(_ context.Context, l *letters.Letter) (io.ReadCloser, int64, error) {
 	if d.open != nil {
-		content, size := d.open()
+		content, size := d.open(l.ID)
 		return content, size, d.err
 	}
 	return io.NopCloser(bytes.NewReader(l.Payload)), int64(len(l.Payload)), d.err

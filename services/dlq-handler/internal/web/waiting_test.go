@@ -114,16 +114,17 @@ func TestDownload_PassesOnAsItComes(t *testing.T) {
 	t.Parallel()
 	const size, downloads = 10_000_000, 20
 	f := newFixture(t)
-	id := f.desk.add("team-a", func(l *letters.Letter) { l.Payload, l.PayloadURI = nil, "gs://bucket/object" })
 	var most atomic.Int64
-	streams := make(chan *stream, downloads)
-	f.desk.open = func() (io.ReadCloser, int64) { return <-streams, size }
-	var wg sync.WaitGroup
+	streams := map[string]*stream{}
 	for range downloads {
+		id := f.desk.add("team-a", func(l *letters.Letter) { l.Payload, l.PayloadURI = nil, "gs://bucket/object" })
+		streams[id] = &stream{ResponseRecorder: httptest.NewRecorder(), left: size, most: &most}
+	}
+	f.desk.open = func(id string) (io.ReadCloser, int64) { return streams[id], size }
+	var wg sync.WaitGroup
+	for id, s := range streams {
 		wg.Go(func() {
 			r := f.issuer.Request(t, httptest.NewRequest(http.MethodGet, "https://dead-letters.example/letters/"+id+"/payload", http.NoBody), viewer)
-			s := &stream{ResponseRecorder: httptest.NewRecorder(), left: size, most: &most}
-			streams <- s
 			f.Handler.ServeHTTP(s, r)
 			if s.Code != http.StatusOK || s.left != 0 || s.Header().Get("Content-Length") != "10000000" {
 				t.Errorf("status %d, %d bytes left, %v", s.Code, s.left, s.Header())
