@@ -85,7 +85,7 @@ func TestQueue_keepsPhasesThatMayYetArrive(t *testing.T) {
 			receiver.noPhases.Store(true)
 			receiver.noClaims.Store(test.noClaims)
 			s := &fakeSender{outcome: receiver.outcome}
-			bubble(t, Config{MaxPending: 4}, s, func(t *testing.T, b *bench) {
+			bubble(t, Config{MaxPending: 3}, s, func(t *testing.T, b *bench) {
 				offered := b.offer(20)
 				time.Sleep(test.down)
 				if n := offered.Load(); n == 20 {
