@@ -6,11 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -90,7 +93,7 @@ func TestIntegration_TheLogAlone(t *testing.T) {
 	s.log(kubernetesEvent("by-log", "u-by-log", "Completed", "Job completed", 9))
 	s.wantField("jobs/by-log", "state", "SUCCEEDED")
 
-	s.wantEarlyEnd()
+	s.wantEarlyEnd(admin)
 
 	phases := receive(s, topology.SubscriptionJobPhasesPhaseTracer, func(all []*resiliencyv1.PhaseEvent) bool { return len(all) > 0 })
 	phase.Source = resiliencyv1.Source_SOURCE_LOG_WITNESS
@@ -111,18 +114,23 @@ func TestIntegration_TheLogAlone(t *testing.T) {
 
 // wantEarlyEnd lets the end of a job be known before its record: it comes once
 // more and finds it. Once only, and the emulator does not wait long, so a record that a busy
-// machine wrote too late for it proves nothing and another job is tried.
-func (s *system) wantEarlyEnd() {
+// machine wrote too late for it proves nothing and another job is tried; nor does an
+// end that came after all when the record was there.
+func (s *system) wantEarlyEnd(admin string) {
 	s.t.Helper()
 	round := 0
 	eventually(s.t, "an end that was early is applied", func(ctx context.Context) error {
 		round++
 		id := fmt.Sprintf("late-%d", round)
+		before, err := earlyEntries(ctx, admin)
+		if err != nil {
+			return err
+		}
 		s.log(kubernetesEvent(id, "u-"+id, "BackoffLimitExceeded", "Job has reached the specified backoff limit", 9))
 		s.publish(jobEvent(id, 1, job.StateRunning, 0))
 		ctx, cancel := context.WithTimeout(ctx, patience/12)
 		defer cancel()
-		return poll(ctx, func(ctx context.Context) error {
+		err = poll(ctx, func(ctx context.Context) error {
 			state, err := s.field(ctx, "jobs/"+id, "state")
 			if err != nil {
 				return err
@@ -133,7 +141,41 @@ func (s *system) wantEarlyEnd() {
 			}
 			return err
 		})
+		if err != nil {
+			return err
+		}
+		after, err := earlyEntries(ctx, admin)
+		if err == nil && after <= before {
+			err = fmt.Errorf("the end of job %s was not early", id)
+		}
+		return err
 	})
+}
+
+// earlyEntries is how many Events of Jobs the service has given back once.
+func earlyEntries(ctx context.Context, admin string) (total float64, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, admin+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range families["status_updater_log_entries_total"].GetMetric() {
+		for _, label := range m.GetLabel() {
+			if label.GetName() == "outcome" && label.GetValue() == "early" {
+				total += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return total, nil
 }
 
 // deadLetter is the first one that comes.
