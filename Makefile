@@ -112,7 +112,7 @@ test-report: ## Sum up the last `make test`; fails when no integration test ran
 # One test at a time: at full size each takes all that the control plane can give,
 # 20,000 Jobs in all, and side by side they would measure one another.
 .PHONY: soak
-soak: ## Run the integration tests at full size (about an hour)
+soak: ## Run the integration tests at full size (over an hour)
 	@rm -rf $(RUN)/test; rc=0; \
 	SOAK=1 $(MAKE) build test-integration E2E_FLAGS=-parallel=1 INTEGRATION_TIMEOUT=120m || rc=1; \
 	$(MAKE) test-report || rc=1; \
