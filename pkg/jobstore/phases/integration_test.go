@@ -143,14 +143,18 @@ func TestIntegration_ProgressIsReadApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	story, err := s.Read(t.Context(), "j-1", 40)
-	if err != nil || story.Total != 302 || story.OlderProgress != 296 {
+	if err != nil || story.Total != 302 || story.OlderProgress != 288 {
 		t.Errorf("%d in all, %d not read, %v", story.Total, story.OlderProgress, err)
 	}
 	var ids []string
 	for _, one := range story.Stored {
 		ids = append(ids, one.ID)
 	}
-	if want := []string{"note", "start", "e-296", "e-297", "e-298", "e-299"}; !slices.Equal(ids, want) {
+	want := []string{"note", "start"}
+	for i := 288; i < 300; i++ {
+		want = append(want, fmt.Sprintf("e-%03d", i))
+	}
+	if !slices.Equal(ids, want) {
 		t.Errorf("read %q, want %q", ids, want)
 	}
 }

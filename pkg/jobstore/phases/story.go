@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
 	"cloud.google.com/go/firestore"
 	"golang.org/x/sync/errgroup"
@@ -28,12 +26,8 @@ type Story struct {
 	Unreadable []string
 }
 
-// progressShare is which part of what may be read of a job, one in so many, is for
-// progress.
-const progressShare = 10
-
-// storyKinds are all kinds but progress, which is read apart: a phase tells of it every
-// second, and would crowd out its own start.
+// storyKinds are all kinds but progress, of which the newest is enough: a phase tells of
+// it every second, and would crowd out its own start.
 func storyKinds() []Kind {
 	return []Kind{
 		KindStarted, KindEnded, KindFailed, KindNoted, KindCorrected, KindCaptured, KindJudged, KindDeadLettered, KindUpdate, KindUnknown,
@@ -45,67 +39,74 @@ func telling() []Kind {
 	return []Kind{KindFailed, KindCorrected, KindCaptured, KindJudged, KindDeadLettered, KindUpdate}
 }
 
-// Read returns the phases and updates of a job: the newest limit, limit/10 reports of
-// progress beside them and, where there are more, of the older ones up to limit/4 that
-// tell of a failure, a decision or an update. It costs a read for each document
-// returned, and one more for each thousand that there are.
+// Read returns the phases and updates of a job: the newest three tenths of limit; where
+// there are more, those before that are no progress, until limit are no progress; and of
+// still older ones up to limit/4 that tell of a failure, a decision or an update. It
+// costs a read for each document returned and, where not all are, two for each thousand
+// that there are.
 func (s *Store) Read(ctx context.Context, jobID string, limit int) (Story, error) {
 	if err := job.CheckID(jobID); err != nil {
 		return Story{}, resilience.Permanent(fmt.Errorf("read phases: %w", err))
 	}
 	all := s.db.Collection(jobstore.CollectionPhases(jobID))
-	var steps, progress, older part
-	var total, told int
-	both, ctx := errgroup.WithContext(ctx)
-	both.Go(func() (err error) {
-		if steps, total, err = s.newest(ctx, all.Where(fieldKind, "in", storyKinds()), limit); err != nil || total <= steps.documents {
-			return err
-		}
-		older, err = s.older(ctx, all, steps.last.At, max(limit/4, 1))
-		return err
-	})
-	both.Go(func() (err error) {
-		progress, told, err = s.newest(ctx, all.Where(fieldKind, "==", KindProgressed), max(limit/progressShare, 1))
-		return err
-	})
-	if err := both.Wait(); err != nil {
+	newest, err := s.backwards(ctx, all.Query, nil, max(limit*3/10, 1))
+	if err != nil {
 		return Story{}, fmt.Errorf("read phases of job %s: %w", jobID, err)
 	}
-	story := Story{
-		Stored: slices.Concat(older.stored, steps.stored, progress.stored), Total: total + told, OlderProgress: told - progress.documents,
-		Unreadable: slices.Concat(older.unreadable, steps.unreadable, progress.unreadable),
-	}
-	slices.SortFunc(story.Stored, func(a, b Stored) int {
-		if c := a.occurredAt().Compare(b.occurredAt()); c != 0 {
-			return c
+	story := Story{Stored: newest.stored, Unreadable: newest.unreadable, Total: newest.documents}
+	if newest.cut {
+		if err := s.earlier(ctx, all, &story, &newest, limit); err != nil {
+			return Story{}, fmt.Errorf("read phases of job %s: %w", jobID, err)
 		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	}
+	slices.Reverse(story.Stored)
+	slices.Reverse(story.Unreadable)
 	return story, nil
 }
 
-// newest reads the newest documents that a query chooses, and says how many it chooses
-// in all: it counts them where it may not have read all.
-func (s *Store) newest(ctx context.Context, query firestore.Query, limit int) (p part, total int, err error) {
-	p, err = s.part(ctx, query.OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit).Select(needed()...), limit)
-	if err != nil || !p.cut && p.documents < limit {
-		return p, p.documents, err
+// earlier adds to a story what lies before the newest, and counts all that there is.
+func (s *Store) earlier(ctx context.Context, all *firestore.CollectionRef, story *Story, newest *part, limit int) error {
+	told := 0
+	for i := range newest.stored {
+		if newest.stored[i].Kind == KindProgressed {
+			told++
+		}
 	}
-	count, err := s.calls.Count(ctx, query)
-	return p, max(int(count), p.documents), err //nolint:wrapcheck // the caller says of which job
+	var steps, older part
+	var total, progress int64
+	at, ctx := errgroup.WithContext(ctx)
+	at.Go(func() (err error) {
+		steps, err = s.backwards(ctx, all.Where(fieldKind, "in", storyKinds()), &newest.last, max(limit-newest.documents+told, 1))
+		if err == nil && steps.cut {
+			older, err = s.backwards(ctx, all.Where(fieldKind, "in", telling()), &steps.last, max(limit/4, 1))
+		}
+		return err
+	})
+	at.Go(func() (err error) {
+		total, err = s.calls.Count(ctx, all.Query)
+		return err //nolint:wrapcheck // Read says of which job
+	})
+	at.Go(func() (err error) {
+		progress, err = s.calls.Count(ctx, all.Where(fieldKind, "==", KindProgressed))
+		return err //nolint:wrapcheck // Read says of which job
+	})
+	if err := at.Wait(); err != nil {
+		return err //nolint:wrapcheck // Read says of which job
+	}
+	story.Stored = slices.Concat(story.Stored, steps.stored, older.stored)
+	story.Unreadable = slices.Concat(story.Unreadable, steps.unreadable, older.unreadable)
+	story.Total, story.OlderProgress = int(total), max(int(progress)-told, 0)
+	return nil
 }
 
-// older reads what matters of the documents that are older than oldest.
-func (s *Store) older(ctx context.Context, all *firestore.CollectionRef, oldest time.Time, limit int) (part, error) {
-	return s.part(ctx, all.
-		Where(fieldKind, "in", telling()).
-		Where(jobstore.PhaseFieldOccurredAt, "<", oldest).
-		OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).Limit(limit).Select(needed()...), limit)
-}
-
-func (s *Stored) occurredAt() time.Time {
-	if s.Update != nil {
-		return s.Update.GetOccurredAt().AsTime()
+// backwards reads the newest documents that a query chooses, before a place if there is
+// one. It is cut where there may be more.
+func (s *Store) backwards(ctx context.Context, query firestore.Query, before *Cursor, limit int) (part, error) {
+	query = query.OrderBy(jobstore.PhaseFieldOccurredAt, firestore.Desc).OrderBy(firestore.DocumentID, firestore.Desc)
+	if before != nil {
+		query = query.StartAfter(before.At, before.ID)
 	}
-	return s.Phase.GetOccurredAt().AsTime()
+	p, err := s.part(ctx, query.Limit(limit).Select(needed()...), limit)
+	p.cut = p.cut || p.documents == limit
+	return p, err
 }

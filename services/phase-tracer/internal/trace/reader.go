@@ -55,7 +55,7 @@ func NewReader(records Records, p Phases, l Letters, now func() time.Time) *Read
 
 // Timeline is the timeline of a job as of now; found is false when nothing at all
 // is on record. It costs a read for the record, one for each phase, at most
-// maxPhases with a quarter and a tenth more, and one for each dead letter.
+// maxPhases and about half as many more, and one for each dead letter.
 func (r *Reader) Timeline(ctx context.Context, jobID string) (t *timeline.Timeline, found bool, err error) {
 	in := timeline.Input{JobID: jobID}
 	var story phases.Story
