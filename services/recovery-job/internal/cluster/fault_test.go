@@ -221,6 +221,77 @@ func TestProber_aListThatFailed(t *testing.T) {
 	}
 }
 
+// Whoever asks while a list that failed is tried again waits for what comes of it.
+func TestProber_aListThatIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	var lists atomic.Int32
+	second, goOn := make(chan struct{}), make(chan struct{})
+	client := server(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/namespaces/ml/jobs") {
+			switch lists.Add(1) {
+			case 1:
+				status(w, http.StatusInternalServerError, metav1.StatusReasonInternalError)
+				return
+			case 2:
+				close(second)
+				<-goOn
+			}
+		}
+		empty(w, r)
+	})
+	p := prober(client, Config{ListPause: time.Millisecond})
+	ask := func() {
+		p.Prepare(t.Context(), 20)
+		if got := p.Cluster(t.Context(), judge.ClusterQuery{JobID: "j-1"}); got.Probe != judge.Answered || got.Live {
+			t.Errorf("got %+v", got)
+		}
+	}
+	var group sync.WaitGroup
+	group.Go(ask)
+	<-second
+	if p.listed() {
+		t.Error("the list that failed counts while it is tried again: nobody waits for the next")
+	}
+	group.Go(ask)
+	close(goOn)
+	group.Wait()
+	if lists.Load() != 2 {
+		t.Errorf("%d lists", lists.Load())
+	}
+}
+
+// Labelled keeps to a list that failed only for as long as questions do: nothing
+// makes the next one before it.
+func TestProber_Labelled_afterAListThatFailed(t *testing.T) {
+	t.Parallel()
+	var lists atomic.Int32
+	client := server(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !strings.HasSuffix(r.URL.Path, "/namespaces/ml/jobs"):
+			empty(w, r)
+		case lists.Add(1) <= listRounds:
+			status(w, http.StatusInternalServerError, metav1.StatusReasonInternalError)
+		default:
+			send(w, http.StatusOK, batchv1.JobList{
+				TypeMeta: metav1.TypeMeta{Kind: "JobList", APIVersion: "batch/v1"}, Items: []batchv1.Job{*aJob(ready)},
+			})
+		}
+	})
+	now := noon()
+	p := prober(client, Config{ListPause: time.Millisecond})
+	p.now = func() time.Time { return now }
+	p.Prepare(t.Context(), 20)
+	found := 0
+	labelled := func() error { return p.Labelled(t.Context(), func(Labelled) { found++ }) }
+	if err := labelled(); err == nil || found != 0 || lists.Load() != listRounds {
+		t.Errorf("soon: %v, %d found with %d lists", err, found, lists.Load())
+	}
+	now = now.Add(time.Minute)
+	if err := labelled(); err != nil || found != 1 || lists.Load() != listRounds+1 {
+		t.Errorf("a minute later: %v, %d found with %d lists", err, found, lists.Load())
+	}
+}
+
 // inProcess is an API server without a network, for the clock of a bubble.
 type inProcess http.HandlerFunc
 

@@ -22,11 +22,11 @@ type Labelled struct {
 }
 
 // Labelled calls fn with every labelled Job of the namespaces, from the list if
-// there is one, else page by page; one Job may come twice. The error says that
-// not all were seen.
+// one holds, else page by page; one Job may come twice. The error says that not
+// all were seen.
 func (p *Prober) Labelled(ctx context.Context, fn func(Labelled)) error {
 	tell := func(o *object) { fn(p.labelled(o)) }
-	if l := p.list.Load(); l != nil {
+	if l := p.list.Load(); p.holds(l) {
 		for _, o := range l.byUID {
 			tell(o)
 		}

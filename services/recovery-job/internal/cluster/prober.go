@@ -82,7 +82,8 @@ const listRounds = 3
 // Prepare makes the list that later questions are answered from, if that many
 // questions are worth one and there is none. A namespace that cannot be listed is
 // tried again; then every answer from the list is a failed one, until a call after
-// Config.ListAgain has more luck.
+// Config.ListAgain has more luck. A list that failed is stored only when it is not
+// tried again at once: whoever asks before then waits for what comes of it.
 func (p *Prober) Prepare(ctx context.Context, questions int) {
 	if questions < p.cfg.ListFrom || p.listed() {
 		return
@@ -94,17 +95,18 @@ func (p *Prober) Prepare(ctx context.Context, questions int) {
 	}
 	for round := 1; ; round++ {
 		l := p.listAll(ctx)
-		l.again = p.now().Add(p.cfg.ListAgain)
-		p.list.Store(l)
 		if l.err == nil || round == listRounds || !pause(ctx, p.cfg.ListPause) {
+			l.again = p.now().Add(p.cfg.ListAgain)
+			p.list.Store(l)
 			return
 		}
 	}
 }
 
 // listed reports whether there is a list that holds for now, be it a failed one.
-func (p *Prober) listed() bool {
-	l := p.list.Load()
+func (p *Prober) listed() bool { return p.holds(p.list.Load()) }
+
+func (p *Prober) holds(l *list) bool {
 	return l != nil && (l.err == nil || p.now().Before(l.again))
 }
 
