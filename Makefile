@@ -151,6 +151,8 @@ build-race: ## Build the services with the race detector into .run/bin-race
 		printf '==> build %s with the race detector\n' $s; \
 		go -C services/$s build -race -tags $(TAGS) -ldflags '$(call ldflags,$s)' -o $(RUN)/bin-race/$s .;)
 
+# What the nodes of the cluster are, which need not be what this machine is.
+PLATFORM ?= linux/amd64
 # REGISTRY=europe-west4-docker.pkg.dev/my-project/resiliency names it for a registry.
 REGISTRY ?=
 image-name = $(if $(REGISTRY),$(REGISTRY)/)$(SERVICE):$(call version,$(SERVICE))
@@ -158,7 +160,7 @@ image-name = $(if $(REGISTRY),$(REGISTRY)/)$(SERVICE):$(call version,$(SERVICE))
 .PHONY: image
 image: one-service ## Build the image of a service: make image SERVICE=status-updater
 	$(call say,build image $(image-name))
-	@docker build -f services/$(SERVICE)/Dockerfile --build-arg VERSION=$(call version,$(SERVICE)) -t $(image-name) .
+	@docker build --platform=$(PLATFORM) -f services/$(SERVICE)/Dockerfile --build-arg VERSION=$(call version,$(SERVICE)) -t $(image-name) .
 
 .PHONY: version
 version: one-service ## Show what a service is called: make version SERVICE=status-updater

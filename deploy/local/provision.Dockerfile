@@ -1,7 +1,8 @@
 # docker compose's one-shot that creates topics and subscriptions.
-ARG GO_VERSION=1.26
 
-FROM golang:${GO_VERSION} AS build
+# Go cross-compiles: this runs on the machine's own platform, whatever it builds for.
+# The legacy builder has no such argument.
+FROM --platform=${BUILDPLATFORM:-linux/amd64} golang:1.26 AS build
 WORKDIR /src
 ENV GOWORK=off CGO_ENABLED=0 GOFLAGS="-trimpath -buildvcs=false"
 COPY proto/go.mod proto/go.sum proto/
@@ -11,7 +12,8 @@ RUN cd test && go mod download
 COPY proto proto
 COPY pkg pkg
 COPY test test
-RUN cd test && go build -ldflags "-s -w" -o /out/provision ./cmd/provision
+ARG TARGETARCH
+RUN cd test && GOARCH=$TARGETARCH go build -ldflags "-s -w" -o /out/provision ./cmd/provision
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/provision /provision
