@@ -105,26 +105,39 @@ func without(levels fact.Levels, s fact.Stream) {
 	maps.DeleteFunc(levels, func(other fact.Stream, _ uint64) bool { return other.Namespace() == s.Namespace() })
 }
 
-// Listed says that a complete list of a stream is about to be handed over, and
-// its resource version. A watermark above it is of another cluster, or of this
-// one before it was restored from a backup: it is dropped.
-func (q *Queue) Listed(s fact.Stream, version uint64) {
+// Stored is the level of a stream in the watermark that was taken last, as far as it
+// is believed.
+func (q *Queue) Stored(s fact.Stream) uint64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if level := q.base[s]; level > version {
+	return q.base[s]
+}
+
+// Listed says that a complete list of a stream is about to be handed over, its
+// resource version, and what Stored said before the list was asked for. If that, or
+// what this process has reached, is above the version, the cluster was restored from a
+// backup, or is another: the watermark is dropped. A level that is above it only now
+// is of a leader that has gone on since.
+func (q *Queue) Listed(s fact.Stream, version, stored uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	reached, level := q.reached[s], q.base[s]
+	if max(stored, reached) <= version {
+		return
+	}
+	if reached > version {
+		delete(q.reached, s)
+	}
+	if version < level && level < stored {
+		return // the leader has noticed before this process
+	}
+	if level > version {
 		q.log.Warn().Str("stream", string(s)).Uint64("watermark", level).Uint64("resource_version", version).
 			Msg("the watermark is ahead of the cluster; publishing all of it again")
 		q.base = maps.Clone(q.base)
 		without(q.base, s)
-		q.back[s] = wentBack{listed: version, old: level}
 	}
-	if q.reached[s] > version {
-		// The cluster went back under a running process.
-		delete(q.reached, s)
-		if q.back[s].listed != version {
-			q.back[s] = wentBack{listed: version, old: version}
-		}
-	}
+	q.back[s] = wentBack{listed: version, old: max(version, level, stored)}
 }
 
 // Reached says that every change of a stream up to a resource version has been

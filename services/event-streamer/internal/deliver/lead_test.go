@@ -104,15 +104,15 @@ func TestQueue_Watermark(t *testing.T) {
 			}
 		}
 		b.Known(fact.Levels{"jobs.a": 50, "pods.a": 40, "jobs.b": 900, "pods.b": 900})
-		b.Listed("jobs.a", 100)
+		b.Listed("jobs.a", 100, b.Stored("jobs.a"))
 		b.Queue.Seen("u-1", facts("known"), at("jobs.a", 50))
 		b.Queue.Seen("u-2", facts("x1"), fact.Mark{Stream: "jobs.a", From: 1, To: 70})
 		b.Reached("jobs.a", 100)
 		want("before the pods are listed", fact.Levels{"jobs.a": 50, "pods.a": 40, "jobs.b": 900, "pods.b": 900})
-		b.Listed("pods.a", 101)
+		b.Listed("pods.a", 101, b.Stored("pods.a"))
 		b.Reached("pods.a", 101)
 		want("while a fact of the list is pending", fact.Levels{"jobs.a": 50, "pods.a": 40, "jobs.b": 900, "pods.b": 900})
-		b.Listed("jobs.b", 102) // restored from a backup
+		b.Listed("jobs.b", 102, b.Stored("jobs.b")) // restored from a backup
 		want("a namespace that went back", fact.Levels{"jobs.a": 50, "pods.a": 40})
 		close(release)
 		time.Sleep(time.Minute)
@@ -161,7 +161,7 @@ func TestQueue_Known_afterTheClusterWentBack(t *testing.T) {
 			bubble(t, Config{Standby: true}, s, func(t *testing.T, b *bench) {
 				b.Known(c.before)
 				b.Reached("jobs.a", c.read)
-				b.Listed("jobs.a", 100)
+				b.Listed("jobs.a", 100, b.Stored("jobs.a"))
 				b.Reached("jobs.a", 100)
 				for _, levels := range c.then {
 					b.Known(levels)
@@ -172,6 +172,60 @@ func TestQueue_Known_afterTheClusterWentBack(t *testing.T) {
 				}
 				synctest.Wait()
 				same(t, "sent", c.sent, s.got())
+			})
+		})
+	}
+}
+
+// While a list is read the leader goes on, and so does the watermark: that it is above
+// the list then says nothing. A standby that took it for a restored cluster would keep
+// what its leader has published until it had no room for the rest of the list.
+func TestQueue_Listed_whileTheLeaderGoesOn(t *testing.T) {
+	t.Parallel()
+	both := func(level uint64) fact.Levels { return fact.Levels{"jobs.a": level, "pods.a": level} }
+	cases := []struct {
+		name string
+		// asked is the watermark when the list is asked for, come when it has come,
+		// at version 100, and after when it is being handed over.
+		asked, come, after fact.Levels
+		// kept are the facts of the list, of changes 91 to 100, that are not dropped.
+		kept int
+	}{
+		{"first_watermark", nil, both(105), both(110), 0},
+		{"ahead", both(95), both(105), both(110), 0},
+		{"ahead_and_idle", both(95), both(105), both(105), 0},
+		{"behind", both(80), both(90), both(110), 0},
+		{"restored", both(105), both(106), both(110), 10},
+		{"restored_as_the_leader_knows", both(900), both(105), both(110), 0},
+		{"restored_as_the_leader_finds_out", both(900), both(905), both(110), 0},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, Config{Standby: true, MaxPending: 3}, &fakeSender{}, func(t *testing.T, b *bench) {
+				b.Known(c.asked)
+				stored := b.Stored("pods.a")
+				b.Known(c.come)
+				b.Listed("pods.a", 100, stored)
+				handed := false
+				go func() {
+					for version := uint64(91); version <= 100; version++ {
+						b.Queue.Also("u-1", facts(fmt.Sprint(version)), at("pods.a", version), at("jobs.a", 50))
+					}
+					b.Reached("pods.a", 100)
+					handed = true
+				}()
+				synctest.Wait()
+				b.Known(c.after)
+				synctest.Wait()
+				if blocked := !handed; blocked != (c.kept > 0) {
+					t.Errorf("blocked: %v", blocked)
+				}
+				b.Unblock()
+				synctest.Wait()
+				if n := b.Pending(); n != c.kept {
+					t.Errorf("%d facts pending, want %d", n, c.kept)
+				}
 			})
 		})
 	}

@@ -195,8 +195,10 @@ func (w *world) list(p *process, s fact.Stream) {
 			now[e.name] = e.object
 		}
 	}
-	p.Listed(s, w.version)
-	p.read[s] = len(w.events)
+	version, read, stored := w.version, len(w.events), p.Stored(s)
+	w.meanwhile(p)
+	p.Listed(s, version, stored)
+	p.read[s] = read
 	for _, name := range rapid.Permutation(slices.Sorted(maps.Keys(now))).Draw(w.t, "order") {
 		if !now[name].gone {
 			w.see(p, s, name, now[name], 1)
@@ -205,7 +207,28 @@ func (w *world) list(p *process, s fact.Stream) {
 			w.save(p)
 		}
 	}
-	p.Reached(s, w.version)
+	p.Reached(s, version)
+}
+
+// meanwhile is what happens while a process on standby reads a list.
+func (w *world) meanwhile(p *process) {
+	if p == w.leader {
+		return
+	}
+	for range rapid.IntRange(0, 5).Draw(w.t, "steps meanwhile") {
+		switch rapid.IntRange(0, 3).Draw(w.t, "step") {
+		case 0:
+			w.change("j", jobs)
+		case 1:
+			w.change("p", pods)
+		case 2:
+			w.watch(w.leader)
+		default:
+			w.deliver()
+		}
+	}
+	w.save(w.leader)
+	p.Known(w.stored)
 }
 
 // deliver lets one worker serve one Job.

@@ -34,6 +34,8 @@ type change[T object] struct {
 	mark        fact.Mark
 	// live says that the watch gave it, not a list: up to it the stream is whole.
 	live bool
+	// stored is, for listing, what the watermark was when the list was asked for.
+	stored uint64
 }
 
 // subject is the newest form of the object.
@@ -66,6 +68,7 @@ type feed[T object] struct {
 	changes []change[T]
 	wake    chan struct{} // holds a token when there are changes
 	last    uint64        // the version of the newest change
+	stored  uint64        // the watermark when a list was last asked for
 	synced  chan struct{} // closed once the first list was handed over
 }
 
@@ -142,6 +145,13 @@ func (f *feed[T]) Delete(obj any) error {
 	return nil
 }
 
+// asked notes what the watermark is as a list is asked for.
+func (f *feed[T]) asked(stored uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stored = stored
+}
+
 // Replace implements cache.ReflectorStore: a complete list, at the start or
 // after the watch was lost. What is missing from it is gone since some time
 // between the last change seen and the list.
@@ -151,7 +161,7 @@ func (f *feed[T]) Replace(list []any, resourceVersion string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	whole := fact.Mark{Stream: f.stream, From: version, To: version}
-	f.push(change[T]{kind: listing, mark: whole})
+	f.push(change[T]{kind: listing, mark: whole, stored: f.stored})
 	known := len(f.objects) > 0 // else nothing can be missing
 	there := map[string]struct{}{}
 	for i := range list {

@@ -38,7 +38,9 @@ type fakeSink struct {
 	marks map[types.UID][]fact.Mark
 	// progress is what was said of the streams, in order.
 	progress []string
-	change   chan struct{}
+	// stored is the watermark.
+	stored fact.Levels
+	change chan struct{}
 }
 
 func newSink() *fakeSink {
@@ -51,10 +53,26 @@ func newSink() *fakeSink {
 func (s *fakeSink) Seen(uid types.UID, facts []fact.Fact, m fact.Mark)    { s.add(uid, facts, m) }
 func (s *fakeSink) Also(uid types.UID, facts []fact.Fact, m ...fact.Mark) { s.add(uid, facts, m...) }
 
-func (s *fakeSink) Listed(stream fact.Stream, version uint64) {
+func (s *fakeSink) Stored(stream fact.Stream) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.progress = append(s.progress, fmt.Sprintf("listing %s at %d", stream, version))
+	return s.stored[stream]
+}
+
+func (s *fakeSink) store(levels fact.Levels) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stored = levels
+}
+
+func (s *fakeSink) Listed(stream fact.Stream, version, stored uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	said := fmt.Sprintf("listing %s at %d", stream, version)
+	if stored > 0 {
+		said += fmt.Sprintf(", asked for when the watermark was at %d", stored)
+	}
+	s.progress = append(s.progress, said)
 }
 
 func (s *fakeSink) Reached(stream fact.Stream, version uint64) {

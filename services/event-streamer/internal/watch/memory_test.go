@@ -21,7 +21,8 @@ type discard struct{}
 func (discard) Seen(types.UID, []fact.Fact, fact.Mark)                                {}
 func (discard) Also(types.UID, []fact.Fact, ...fact.Mark)                             {}
 func (discard) Gone(types.UID, func(context.Context) ([]fact.Fact, error), fact.Mark) {}
-func (discard) Listed(fact.Stream, uint64)                                            {}
+func (discard) Listed(fact.Stream, uint64, uint64)                                    {}
+func (discard) Stored(fact.Stream) uint64                                             { return 0 }
 func (discard) Reached(fact.Stream, uint64)                                           {}
 
 // keptPerJob is the most that an ended Job and its ended pod may cost for as long

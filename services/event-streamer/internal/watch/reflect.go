@@ -79,13 +79,36 @@ func slimJob(o *batchv1.Job) {
 // ended at once and without a word.
 var errWatchEnded = errors.New("the API server ended the watch without a word")
 
+// store takes lists and changes of one stream.
+type store interface {
+	cache.ReflectorStore
+	// asked is told before each request for a list what the watermark is.
+	asked(stored uint64)
+}
+
 // reflect lists and watches one stream into its store until ctx ends: once more
 // after each error, with growing delays. client-go's own loop is not used as it
 // tells nobody of an error; of a watch that breaks in the middle not even the
 // reflector itself does.
-func (w *Watcher) reflect(ctx context.Context, resource, ns string, l lists, expected any, store cache.ReflectorStore) {
+//
+// Each list is the newest there is when it is asked for: client-go would also take one
+// that is older, from a cache or from where a watch stopped. Hence a watermark read
+// before, if it is above the list, tells that the cluster was restored.
+func (w *Watcher) reflect(ctx context.Context, resource, ns string, l lists, expected any, store store) {
+	asked := func() { store.asked(w.sink.Stored(stream(resource, ns))) }
+	list := func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		if o.Continue == "" {
+			asked()
+			o.ResourceVersion, o.ResourceVersionMatch = "", ""
+		}
+		return l.list(ctx, o)
+	}
 	var told atomic.Bool
 	overheard := func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		if o.SendInitialEvents != nil && *o.SendInitialEvents { // a list that is streamed
+			asked()
+			o.ResourceVersion = ""
+		}
 		in, err := l.watch(ctx, o)
 		if err != nil {
 			return nil, err
@@ -96,7 +119,7 @@ func (w *Watcher) reflect(ctx context.Context, resource, ns string, l lists, exp
 		}), nil
 	}
 	lw := cache.ToListWatcherWithWatchListSemantics(
-		&cache.ListWatch{ListWithContextFunc: l.list, WatchFuncWithContext: overheard}, w.client)
+		&cache.ListWatch{ListWithContextFunc: list, WatchFuncWithContext: overheard}, w.client)
 	r := cache.NewReflectorWithOptions(lw, expected, store, cache.ReflectorOptions{Name: resource + "." + ns})
 	r.WatchListPageSize = pageSize
 	delay := backoff().DelayWithReset(clock.RealClock{}, 2*time.Minute)

@@ -24,7 +24,9 @@ type sink interface {
 	Seen(uid types.UID, facts []fact.Fact, mark fact.Mark)
 	Also(uid types.UID, facts []fact.Fact, marks ...fact.Mark)
 	Gone(uid types.UID, judge func(context.Context) ([]fact.Fact, error), mark fact.Mark)
-	Listed(s fact.Stream, version uint64)
+	// Stored is the level of a stream in the watermark as it was read last.
+	Stored(s fact.Stream) uint64
+	Listed(s fact.Stream, version, stored uint64)
 	Reached(s fact.Stream, version uint64)
 }
 
@@ -130,7 +132,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 func hand[T object](w *Watcher, resource string, c change[T], read func(change[T])) {
 	switch c.kind {
 	case listing:
-		w.sink.Listed(c.mark.Stream, c.mark.To)
+		w.sink.Listed(c.mark.Stream, c.mark.To, c.stored)
 		return
 	case listed:
 		w.sink.Reached(c.mark.Stream, c.mark.To)

@@ -35,9 +35,11 @@
 //     be kept on standby. It is counted, and for --resync.
 //     What panicked while it was read is lost until its next change or --resync.
 //   - Lower is always safe: it only means that more is published again, under ids
-//     that make it harmless. Hence a level above the list's own version (the
-//     cluster was restored), an unreadable one, or a watermark of another
-//     cluster, cluster name or receiver is dropped, and of two writers either may win.
+//     that make it harmless. Hence a level that was read before a list was asked for and
+//     is above it (lists are the newest there are, so the cluster was restored), an
+//     unreadable one, or a watermark of another cluster, cluster name or receiver is
+//     dropped, and of two writers either may win. One above the list that was stored
+//     since is of a leader that has gone on, and stays.
 //     A level of before a restore is not believed later either, when a leader that had
 //     not noticed stores it and dies.
 //   - A process that dies between a confirmation and the save has saved less.
