@@ -15,6 +15,7 @@ func (q *Queue) Lead() {
 	defer q.mu.Unlock()
 	if !q.leads {
 		q.leads = true
+		q.topics = topics{}
 		q.attempted = time.Now()
 		close(q.lead)
 		q.metrics.leader.Set(1)
@@ -29,7 +30,6 @@ func (q *Queue) Stand() {
 	if q.leads {
 		q.leads = false
 		q.lead = make(chan struct{})
-		q.topics = topics{}
 		q.metrics.leader.Set(0)
 	}
 }

@@ -106,9 +106,10 @@ func (q *Queue) serve(ctx context.Context, uid types.UID) {
 }
 
 // deliver sends all that is known of a Job and judges its deletion: claims first,
-// then the judgement, then phases, which may not be publishable for long. It returns
-// the first error after which something is left to do, and for how long facts
-// are held back, 0 when none is.
+// then the judgement, then phases, which may not be publishable for long; while nobody
+// is free to judge, phases that can be published do not wait. It returns the first
+// error after which something is left to do, and for how long facts are held back, 0
+// when none is.
 func (q *Queue) deliver(ctx context.Context, uid types.UID) (held time.Duration, err error) {
 	for {
 		if err := q.admit(ctx); err != nil {
@@ -121,8 +122,8 @@ func (q *Queue) deliver(ctx context.Context, uid types.UID) (held time.Duration,
 			if unjudged == nil {
 				continue
 			}
-			if errors.Is(unjudged, errJudgesBusy) {
-				return 0, unjudged
+			if errors.Is(unjudged, errJudgesBusy) && q.phasesDown() {
+				return 0, unjudged // so soon after the last time there is nothing to be tried
 			}
 		}
 		if len(do.batch) > 0 {
@@ -158,6 +159,13 @@ func (q *Queue) next(uid types.UID) todo {
 	do := todo{judge: e.judge, judgement: e.judgement}
 	do.batch, do.held = e.batch(q.cfg.Batch, q.left)
 	return do
+}
+
+// phasesDown reports whether phases could not be published the last time.
+func (q *Queue) phasesDown() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.topics.phasesDown.IsZero()
 }
 
 // left is how long a fact that waits is to be held back yet.
@@ -203,7 +211,9 @@ func (q *Queue) send(ctx context.Context, uid types.UID, batch []waiting) error 
 	q.change(uid, func(e *entry) {
 		e.settle(settled)
 		q.refused += refused
-		q.topics.hear(batch, errs)
+		if q.leads { // else nobody finds out when they are back
+			q.topics.hear(batch, errs)
+		}
 	})
 	return failed
 }

@@ -53,7 +53,7 @@ func (t *topics) hear(batch []waiting, errs []error) {
 // for --resync. The lock is held.
 func (q *Queue) shed() {
 	limit := max(1, q.cfg.MaxPending/2)
-	if q.phases <= limit || q.flushing || q.topics.claimsDown ||
+	if q.phases <= limit || !q.leads || q.flushing || q.topics.claimsDown ||
 		q.topics.phasesDown.IsZero() || time.Since(q.topics.phasesDown) < phasePatience {
 		return
 	}

@@ -126,3 +126,69 @@ func TestQueue_judgementAndPhasesDoNotWaitForEachOther(t *testing.T) {
 		b.Seen("v", nil)
 	})
 }
+
+// Phases of a deleted Job do not wait until there is somebody to judge its deletion,
+// unless they cannot be published anyway: then they are not tried time and again.
+func TestQueue_phasesDoNotWaitForAFreeJudge(t *testing.T) {
+	t.Parallel()
+	var receiver split
+	s := &fakeSender{outcome: receiver.outcome}
+	bubble(t, Config{Workers: 4}, s, func(t *testing.T, b *bench) { // one of them may judge
+		free := make(chan struct{})
+		b.Gone("slow", func(context.Context) ([]fact.Fact, error) { <-free; return nil, nil })
+		synctest.Wait()
+		gone := func(uid types.UID, phase string) {
+			b.Seen(uid, nil)
+			b.Gone(uid, func(context.Context) ([]fact.Fact, error) { return nil, nil })
+			b.Also(uid, facts(phase))
+			time.Sleep(10 * time.Second)
+		}
+		gone("u", "p1")
+		same(t, "confirmed while another is judged", []string{"p1"}, s.got())
+		receiver.noPhases.Store(true)
+		gone("v", "p2")
+		if n := s.triesOf("p2"); n != 1 {
+			t.Errorf("a phase was tried %d times without its topic, want once", n)
+		}
+		receiver.noPhases.Store(false)
+		close(free)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := b.Drained(ctx); err != nil {
+			t.Errorf("something is left: %v", err)
+		}
+		same(t, "confirmed in the end", []string{"p1", "p2"}, s.got())
+	})
+}
+
+// What a process learned of the topics while it led means nothing once it does not: it
+// sends nothing that could find out that they are back.
+func TestQueue_standbyDropsNoPhases(t *testing.T) {
+	t.Parallel()
+	sending := make(chan chan struct{}, 1)
+	s := &fakeSender{outcome: func(id string, try int) error {
+		if id != "p0" || try > 1 {
+			return nil
+		}
+		answer := make(chan struct{})
+		sending <- answer
+		<-answer
+		return errBroken
+	}}
+	bubble(t, Config{MaxPending: 8}, s, func(t *testing.T, b *bench) {
+		b.Seen("u-0", facts("p0"))
+		answer := <-sending
+		b.Stand()
+		close(answer)
+		time.Sleep(2 * phasePatience)
+		for i := range 6 {
+			b.Seen(types.UID(fmt.Sprint("u-", i)), facts(fmt.Sprint("p", i)))
+		}
+		if n := b.value(t, "event_streamer_phases_dropped_total"); n != 0 {
+			t.Errorf("%v phases dropped on standby", n)
+		}
+		b.Lead()
+		time.Sleep(time.Minute)
+		same(t, "confirmed", []string{"p0", "p1", "p2", "p3", "p4", "p5"}, s.got())
+	})
+}
