@@ -5,6 +5,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -23,6 +24,13 @@ func TestIntegration_ReadyWithoutItsSubscription(t *testing.T) {
 	s := newSystem(t)
 	api, _ := s.start(nil)
 	admin := "http://" + regexp.MustCompile(`"admin_addr":"([^"]+)"`).FindStringSubmatch(s.out.String())[1]
+	// It listens before it has looked for the subscription, without which it does not start.
+	s.eventually("the service has started", func(ctx context.Context) error {
+		if status, body := fetch(ctx, t, admin+"/readyz"); status != http.StatusOK {
+			return fmt.Errorf("status %d: %s", status, body)
+		}
+		return nil
+	})
 	request := &pubsubpb.DeleteSubscriptionRequest{
 		Subscription: topology.SubscriptionName(s.project, topology.SubscriptionDeadLettersDLQHandler),
 	}
@@ -36,18 +44,26 @@ func TestIntegration_ReadyWithoutItsSubscription(t *testing.T) {
 		return nil
 	})
 	for _, address := range []string{admin + "/readyz", api + "/api/letters"} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, _ := io.ReadAll(res.Body)
-		_ = res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			t.Errorf("%s: status %d: %s", address, res.StatusCode, body)
+		if status, body := fetch(t.Context(), t, address); status != http.StatusOK {
+			t.Errorf("%s: status %d: %s", address, status, body)
 		}
 	}
+}
+
+func fetch(ctx context.Context, t *testing.T, address string) (status int, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return res.StatusCode, string(text)
 }

@@ -226,6 +226,14 @@ func TestIntegration_ReadyWithoutSubscriptions(t *testing.T) {
 	s.fail("j-1")
 	api, _ := s.start(nil)
 	admin := "http://" + regexp.MustCompile(`"admin_addr":"([^"]+)"`).FindStringSubmatch(s.out.String())[1]
+	var readiness json.RawMessage
+	// It listens before it has looked for the subscriptions, without which it does not start.
+	s.eventually("the service has started", func(context.Context) error {
+		if status := s.get(admin+"/readyz", &readiness); status != http.StatusOK {
+			return fmt.Errorf("%d %s", status, readiness)
+		}
+		return nil
+	})
 	for _, name := range []string{topology.SubscriptionJobPhasesPhaseTracer, topology.SubscriptionJobUpdatesPhaseTracer} {
 		request := &pubsubpb.DeleteSubscriptionRequest{Subscription: topology.SubscriptionName(s.project, name)}
 		if err := s.broker.SubscriptionAdminClient.DeleteSubscription(t.Context(), request); err != nil {
@@ -240,7 +248,6 @@ func TestIntegration_ReadyWithoutSubscriptions(t *testing.T) {
 			return errors.New("not yet")
 		})
 	}
-	var readiness json.RawMessage
 	if status := s.get(admin+"/readyz", &readiness); status != http.StatusOK {
 		t.Errorf("not ready: %d %s", status, readiness)
 	}
