@@ -51,6 +51,11 @@ func TestRecoverAfterTTL(t *testing.T) {
 	if err := sink.Stop(); err != nil {
 		t.Fatal(err)
 	}
+	// What is on its way when Pub/Sub goes is published twice, and would be counted below.
+	w.within(3*patience, "the updates of the running jobs to be published", func() (bool, string) {
+		n := w.outbox().number()
+		return n == 0, fmt.Sprintf("%d are in the outbox", n)
+	})
 	o := cut(shared.PubSub, w.ID)
 	if err := o.begin(); err != nil {
 		t.Fatal(err)
