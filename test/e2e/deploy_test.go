@@ -31,7 +31,8 @@ func TestDeploy_manifests_are_taken(t *testing.T) {
 	wantTaken(t, kubectl(t, "apply", "--dry-run=server", "--validate=strict", "-f", file),
 		"deployment.apps/event-streamer", "deployment.apps/event-streamer-witness", "deployment.apps/status-updater", "deployment.apps/dlq-handler",
 		"deployment.apps/phase-tracer", "cronjob.batch/recovery-job", "horizontalpodautoscaler.autoscaling/status-updater",
-		"rolebinding.rbac.authorization.k8s.io/event-streamer-capsules", "serviceaccount/status-updater")
+		"rolebinding.rbac.authorization.k8s.io/event-streamer-capsules",
+		"clusterrolebinding.rbac.authorization.k8s.io/event-streamer-identity", "serviceaccount/status-updater")
 }
 
 // ofKubernetes are the objects of overlays, with what is applied beside them, less those

@@ -3,6 +3,7 @@ package rules
 import (
 	"bytes"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -159,6 +160,7 @@ func checkCronJob(t *testing.T, file string, c *batchv1.CronJobSpec) {
 
 func TestManifests_grant_no_wildcards(t *testing.T) {
 	t.Parallel()
+	roles := objects[*rbacv1.ClusterRole](t)
 	for _, m := range manifests(t) {
 		var rules []rbacv1.PolicyRule
 		switch o := m.object.(type) {
@@ -167,12 +169,42 @@ func TestManifests_grant_no_wildcards(t *testing.T) {
 		case *rbacv1.Role:
 			rules = o.Rules
 		case *rbacv1.ClusterRoleBinding:
-			t.Errorf("%s: binds in the whole cluster", m.file)
+			if role := roles[o.RoleRef.Name]; role == nil || !readsByName(role.Rules) {
+				t.Errorf("%s: binds more in the whole cluster than to get what it names", m.file)
+			}
 		}
 		for _, r := range rules {
 			if slices.Contains(slices.Concat(r.APIGroups, r.Resources, r.Verbs), "*") {
 				t.Errorf("%s: grants *", m.file)
 			}
 		}
+	}
+}
+
+// readsByName tells whether rules allow no more than to get single objects.
+func readsByName(rules []rbacv1.PolicyRule) bool {
+	for _, r := range rules {
+		if len(r.ResourceNames) == 0 || !slices.Equal(r.Verbs, []string{"get"}) {
+			return false
+		}
+	}
+	return len(rules) > 0
+}
+
+// Autopilot refuses whatever is made in the namespaces that Google manages.
+func TestManifests_leave_namespaces_of_others_alone(t *testing.T) {
+	t.Parallel()
+	managed, looked := regexp.MustCompile(`\bnamespace:\s*"?(?:kube|gke|gmp)-`), 0
+	for _, name := range files(t) {
+		if !strings.HasPrefix(name, "deploy/") || filepath.Ext(name) != ".yaml" {
+			continue
+		}
+		looked++
+		if managed.Match(read(t, name)) {
+			t.Errorf("%s has something in a namespace of the cluster's own", name)
+		}
+	}
+	if looked == 0 {
+		t.Fatal("deploy/ has no manifest")
 	}
 }

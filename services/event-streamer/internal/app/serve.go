@@ -51,7 +51,7 @@ func (p *parts) watch(ctx context.Context) context.Context {
 // watermark before anything is watched: what it covers then takes no room.
 func (p *parts) requireWatermark(ctx context.Context) (*watermark.Keeper, error) {
 	e := &p.cfg.Election
-	remedy := "Bind Roles that allow get on namespace kube-system in itself, create, get and update on configmaps in " +
+	remedy := "Bind a ClusterRole that allows get on namespace kube-system, and Roles that allow create, get and update on configmaps in " +
 		e.WatermarkNamespace + ", and on leases (coordination.k8s.io) in " + e.Namespace + ", to this service's account."
 	err := p.rt.Require(ctx, "access to the lease and the watermark", remedy, func(ctx context.Context) error {
 		return checkAccess(ctx, p.client, replicaNeeds(e))
