@@ -20,9 +20,14 @@ const WriteTimeout = 30 * time.Second
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
-	idleTimeout       = 90 * time.Second
 	maxHeaderBytes    = 32 << 10
 )
+
+// idleTimeout is above the 600 s for which Google's external Application Load Balancer
+// keeps connections to its backends, which nobody can change: were the server the first
+// to close one, a request just sent on it would come back as 502. Source:
+// cloud.google.com/load-balancing/docs/https#timeout-keepalive-backends.
+const idleTimeout = 620 * time.Second
 
 // Server serves a handler until its context ends, and then as long as the
 // budget to whoever is being served.
