@@ -72,6 +72,15 @@ func parseTenants(text string) (Tenants, error) {
 	return t, nil
 }
 
+// domainOf is the entry for everybody of an address's domain; empty if there is none.
+func (l allowList) domainOf(email string) string {
+	_, domain, _ := strings.Cut(email, "@")
+	if _, ok := l["*@"+domain]; !ok {
+		return ""
+	}
+	return "*@" + domain
+}
+
 // identify gives a caller whose address was proved their rights; those of the
 // whole domain only to an account of the domain.
 func (l allowList) identify(subject, email string, by vouched) Identity {

@@ -70,7 +70,7 @@ func newVerifier(cfg *Config, reg prometheus.Registerer, now func() time.Time, l
 		v.algorithm = jose.ES256
 	}
 	v.keys = &keys{
-		url: cfg.keysURL(), now: now, log: log,
+		url: cfg.keysURL(), now: now, log: log, again: keysAgain,
 		client: &http.Client{
 			// Keys come from where the configuration says and from nowhere else.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -95,7 +95,7 @@ func newVerifier(cfg *Config, reg prometheus.Registerer, now func() time.Time, l
 // Check fetches the issuer's keys if there are none yet, so that a wrong URL or a
 // way that is shut is told at the start and not to the first caller: it logs what
 // to do. It is no reason to end, for the keys are asked for again when somebody
-// calls.
+// calls, and in the background until they are there or ctx ends.
 func (a *Authenticator) Check(ctx context.Context) {
 	if a.verifier == nil {
 		return
@@ -104,6 +104,7 @@ func (a *Authenticator) Check(ctx context.Context) {
 		a.log.Warn().Str("keys_url", k.url).
 			Str("remedy", "Check AUTH_KEYS_URL and that this process may reach it (egress, proxy, DNS).").
 			Msg("nobody can sign in: the keys of the token issuer are not there")
+		go k.await(ctx)
 	}
 }
 
@@ -180,9 +181,13 @@ func (a *Authenticator) identify(r *http.Request) (Identity, *Refusal) {
 	}
 	identity := a.allowed.identify(c.Subject, c.Email, by)
 	if identity.Role == RoleNone {
+		remedy := "Ask for an entry in AUTH_VIEWERS or AUTH_OPERATORS."
+		if entry := a.allowed.domainOf(identity.Email); entry != "" && !by.domain {
+			remedy = fmt.Sprintf("The entry %s does not count here, for the account belongs to %s: "+
+				"ask for an entry with the address itself in AUTH_VIEWERS or AUTH_OPERATORS.", entry, c.HostedDomain)
+		}
 		return Identity{}, forbidden(OutcomeNotAllowed, identity.Email,
-			fmt.Sprintf("%s is not among those who may use this service.", identity.Email),
-			"Ask for an entry in AUTH_VIEWERS or AUTH_OPERATORS.")
+			fmt.Sprintf("%s is not among those who may use this service.", identity.Email), remedy)
 	}
 	return identity, nil
 }

@@ -44,7 +44,7 @@ type Config struct {
 	// KeysURL is where the issuer publishes its keys as a JWK set.
 	KeysURL string `name:"auth-keys-url" env:"AUTH_KEYS_URL" help:"Where the issuer publishes its keys (JWK set); default that of IAP or of Google."`
 	// Viewers may read, Operators may also change what belongs to their tenants.
-	Viewers   []string `name:"auth-viewers" env:"AUTH_VIEWERS" sep:";" help:"Who may read, as ana@example.com=team-a,team-b;*@example.com=team-c (* alone: all tenants)."`
+	Viewers   []string `name:"auth-viewers" env:"AUTH_VIEWERS" sep:";" help:"Who may read, as ana@example.com=team-a,team-b;*@example.com=team-c (* alone: all tenants). With Google's tokens (oidc) *@example.com is for accounts whose own domain (hd) is example.com: name others by their address."`
 	Operators []string `name:"auth-operators" env:"AUTH_OPERATORS" sep:";" help:"Who may read and change, in the form of the viewers."`
 }
 

@@ -24,8 +24,10 @@ const (
 	keysRest = 30 * time.Second
 	// keysRestEmpty is the same as long as there are no keys at all.
 	keysRestEmpty = time.Second
-	keysTimeout   = 5 * time.Second
-	keysMaxBytes  = 1 << 20
+	// keysAgain is how often they are asked for by ourselves as long.
+	keysAgain    = 30 * time.Second
+	keysTimeout  = 5 * time.Second
+	keysMaxBytes = 1 << 20
 )
 
 // errUnknownKey says that the issuer has no such key, errNoKeys that nobody can
@@ -61,6 +63,8 @@ type keys struct {
 	now     func() time.Time
 	log     zerolog.Logger
 	fetches *prometheus.CounterVec
+	// again is how often they are asked for while there are none.
+	again time.Duration
 
 	set atomic.Pointer[keySet]
 	// mu is held by the one who fetches; tried is when somebody last did.
@@ -82,7 +86,8 @@ func (k *keys) find(ctx context.Context, kid string, alg jose.SignatureAlgorithm
 	defer k.mu.Unlock()
 	// Whoever held the lock before may have fetched it.
 	if latest := k.set.Load(); latest == set {
-		k.refresh(ctx)
+		// Not the caller's context: one who hangs up must not spoil it for all.
+		k.refresh(context.WithoutCancel(ctx))
 	}
 	set = k.set.Load()
 	if set == nil {
@@ -104,6 +109,23 @@ func (k *keys) known(ctx context.Context) bool {
 	return k.set.Load() != nil
 }
 
+// await fetches the keys until there are some or ctx ends.
+func (k *keys) await(ctx context.Context) {
+	ticker := time.NewTicker(k.again)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if k.known(ctx) {
+				k.log.Info().Str("keys_url", k.url).Msg("the keys of the token issuer are there: people can sign in")
+				return
+			}
+		}
+	}
+}
+
 // refresh fetches the keys unless somebody just did. The lock is held.
 func (k *keys) refresh(ctx context.Context) {
 	rest := keysRest
@@ -114,8 +136,7 @@ func (k *keys) refresh(ctx context.Context) {
 		return
 	}
 	k.tried = k.now()
-	// Not the caller's context: one who hangs up must not spoil it for all.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keysTimeout)
+	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
 	defer cancel()
 	list, err := k.fetch(ctx)
 	if err != nil {

@@ -116,6 +116,29 @@ func TestKeys_NeverFetched(t *testing.T) {
 	}
 }
 
+// A warning that nobody can sign in must not stand until somebody tries to.
+func TestKeys_KnownAgainWithoutARequest(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, authn.ModeIAP)
+	f.auth.SetRecheck(time.Millisecond)
+	f.issuer.Down.Store(true)
+	f.auth.Check(t.Context())
+	if f.gauge(t, "resiliency_authn_keys_known") != 0 {
+		t.Fatal("keys are known while the issuer is down")
+	}
+	f.issuer.Down.Store(false)
+	tick, late := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+	defer tick.Stop()
+	for f.gauge(t, "resiliency_authn_keys_known") == 0 {
+		f.clock.add(time.Second)
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("the keys are not fetched again")
+		}
+	}
+}
+
 func TestKeys_FirstRequestsWaitForOneFetch(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, authn.ModeIAP)

@@ -72,6 +72,7 @@ type answer struct {
 	status  int
 	outcome authn.Outcome
 	message string
+	remedy  string
 	who     authn.Identity
 }
 
@@ -92,7 +93,7 @@ func (f *fixture) call(t testing.TB, r *http.Request, behind ...func(http.Handle
 		if err := json.Unmarshal(w.Body.Bytes(), &refusal); err != nil {
 			t.Fatalf("body %q: %v", w.Body, err)
 		}
-		got.outcome, got.message = refusal.Outcome, refusal.Message
+		got.outcome, got.message, got.remedy = refusal.Outcome, refusal.Message, refusal.Remedy
 	}
 	return got
 }

@@ -158,6 +158,23 @@ func TestAuthenticate_RefusesPersonalAccounts(t *testing.T) {
 	}
 }
 
+// The entry for the whole domain is there: to ask for it again would not help.
+func TestAuthenticate_TellsOfTheHostedDomain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, authn.ModeOIDC)
+	for name, tc := range map[string]struct{ email, domain, want string }{
+		"domain_has_an_entry":    {"any@example.org", "example.net", "belongs to example.net"},
+		"domain_has_none":        {"eve@example.com", "example.net", "Ask for an entry"},
+		"not_of_a_second_domain": {"eve@example.com", "example.com", "Ask for an entry"},
+	} {
+		claims := authntest.OIDC(tc.email, "aud", f.clock.now()).With("hd", tc.domain)
+		got := f.call(t, bearer(f.issuer.Sign(t, "oidc-1", claims)))
+		if got.status != http.StatusForbidden || !strings.Contains(got.remedy, tc.want) {
+			t.Errorf("%s: got %+v, want a remedy with %q", name, got, tc.want)
+		}
+	}
+}
+
 // Another issuer than Google answers for its addresses itself.
 func TestAuthenticate_AnotherIssuerNeedsNoHostedDomain(t *testing.T) {
 	t.Parallel()
