@@ -148,10 +148,14 @@ func (o *observer) recover(errs *Errors) func(http.Handler) http.Handler {
 	}
 }
 
-// catch returns what the handler panicked with, with the stack it did so on.
+// catch returns what the handler panicked with, with the stack it did so on. A
+// panic that the handler hands on from a goroutine of its own keeps its stack.
 func catch(next http.Handler, w http.ResponseWriter, r *http.Request) (caught *service.PanicError) {
 	defer func() {
-		if v := recover(); v != nil {
+		v := recover()
+		if handed, ok := v.(*service.PanicError); ok {
+			caught = handed
+		} else if v != nil {
 			caught = &service.PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 
 	"github.com/envision/resiliency/pkg/jobstore/letters"
+	"github.com/envision/resiliency/pkg/service"
 	shared "github.com/envision/resiliency/pkg/web"
 )
 
@@ -64,26 +66,40 @@ func (s *Site) replay(ctx context.Context, id, reason string) (letters.ReplayRes
 	return s.await(ctx, id, reason)
 }
 
+// end is what became of a replay.
+type end struct {
+	result letters.ReplayResult
+	err    error
+	caught *service.PanicError
+}
+
 // await replays a letter and waits for the end of it as long as an answer can still
 // be given. Who has pressed the button has asked for it, also if they leave at once;
-// and what is on its way to Pub/Sub then goes on to its end.
+// and what is on its way to Pub/Sub then goes on to its end. A panic is that of the
+// request as long as there is one: outside of it, it would end the process.
 func (s *Site) await(ctx context.Context, id, reason string) (letters.ReplayResult, error) {
-	type end struct {
-		result letters.ReplayResult
-		err    error
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.patience)
-	ended := make(chan end, 1)
+	ended, left := make(chan end), make(chan struct{})
+	defer close(left)
 	go func() {
 		defer cancel()
-		result, err := s.parts.Replayer.Replay(ctx, id, caller(ctx).Who(), reason)
-		s.acted(ctx, "replay", id, string(result.Outcome), err)
-		ended <- end{result, err}
+		e := s.replayed(ctx, id, reason)
+		select {
+		case ended <- e:
+		case <-left:
+			if e.caught != nil {
+				s.parts.Log.Error().Str("request_id", shared.RequestID(ctx)).Str("letter_id", id).
+					Err(e.caught).Bytes("stack_trace", e.caught.Stack).Msg("replay panicked")
+			}
+		}
 	}()
 	late := time.NewTimer(s.patience)
 	defer late.Stop()
 	select {
 	case e := <-ended:
+		if e.caught != nil {
+			panic(e.caught)
+		}
 		return e.result, explain(e.err)
 	case <-late.C:
 		return letters.ReplayResult{}, &shared.Error{
@@ -92,6 +108,17 @@ func (s *Site) await(ctx context.Context, id, reason string) (letters.ReplayResu
 			Remedy:  "It may still go out. Look at the letter in a minute, and replay it again if it is open then.",
 		}
 	}
+}
+
+func (s *Site) replayed(ctx context.Context, id, reason string) (e end) {
+	defer func() {
+		if v := recover(); v != nil {
+			e.caught = &service.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	e.result, e.err = s.parts.Replayer.Replay(ctx, id, caller(ctx).Who(), reason)
+	s.acted(ctx, "replay", id, string(e.result.Outcome), e.err)
+	return e
 }
 
 func (s *Site) formReplay(w http.ResponseWriter, r *http.Request) error {

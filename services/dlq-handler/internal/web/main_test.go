@@ -34,8 +34,10 @@ type fixture struct {
 	desk   *desk
 }
 
-func newFixture(t *testing.T) *fixture {
+// newFixture takes a logger, else it logs to the test.
+func newFixture(t *testing.T, log ...zerolog.Logger) *fixture {
 	t.Helper()
+	log = append(log, zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel))
 	f := &fixture{t: t, issuer: authntest.New(t), desk: newDesk()}
 	site, err := New(Parts{
 		Auth: f.issuer.IAPConfig(
@@ -43,7 +45,7 @@ func newFixture(t *testing.T) *fixture {
 		HTTP:  shared.Config{Addr: "127.0.0.1:0", Rate: 1e6, Burst: 1e6},
 		Store: f.desk, Replayer: f.desk, DefaultRate: 5, MaxRate: 100,
 		Registerer: prometheus.NewRegistry(), Now: time.Now,
-		Log: zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel),
+		Log: log[0],
 	})
 	if err != nil {
 		t.Fatal(err)
