@@ -4,6 +4,9 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/envision/resiliency/pkg/messaging"
+	"github.com/envision/resiliency/services/dlq-handler/internal/replay"
 )
 
 // lookAtHealth is the time between looks at the dependencies. They ask nobody
@@ -17,6 +20,20 @@ type health struct {
 
 	mu    sync.Mutex
 	since map[string]time.Time
+}
+
+// dependencies are what HealthySince is asked about. A topic that is missing is a
+// fault of Pub/Sub to who died of it; to others Pub/Sub has answered.
+func dependencies(firestore, pubsub func(context.Context) error) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"firestore": firestore, "pubsub": pubsub,
+		replay.Carrier: func(ctx context.Context) error {
+			if err := pubsub(ctx); !messaging.Missing(err) {
+				return err
+			}
+			return nil
+		},
+	}
 }
 
 func newHealth(checks map[string]func(context.Context) error, now func() time.Time) *health {

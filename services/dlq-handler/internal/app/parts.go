@@ -133,9 +133,7 @@ func (a *assembly) replays(context.Context) error {
 	a.runner = replay.NewRunner(a.engine, replay.RunnerConfig{
 		Owner: a.instance, Lease: a.cfg.OperationLease, Poll: a.cfg.OperationLease / 2,
 	})
-	a.health = newHealth(map[string]func(context.Context) error{
-		"firestore": a.breaker.Ready, "pubsub": a.publisher.Ready,
-	}, time.Now)
+	a.health = newHealth(dependencies(a.breaker.Ready, a.publisher.Ready), time.Now)
 	a.auto = replay.NewAuto(a.engine, a.health, replay.AutoConfig{
 		Dependencies: a.cfg.dependencies(), After: a.cfg.AutoReplayAfter, Every: a.cfg.AutoReplayEvery,
 		Rate: a.cfg.AutoReplayRate, MaxReplays: a.cfg.AutoReplayMax,

@@ -50,13 +50,15 @@ func (c AutoConfig) withDefaults() AutoConfig {
 // autoName is who the audit log names.
 const autoName = "automatic replay"
 
-// carrier is the dependency that every replay needs, whatever the letter died of.
-const carrier = "pubsub"
+// Carrier is what Auto calls that which every replay needs, whatever the letter
+// died of: a Pub/Sub that answers. One topic that is missing does not make it fail.
+const Carrier = "carrier"
 
 // Decisions of an Auto, as metrics and log lines name them.
 const (
 	decisionReplay    = "replay"
 	decisionDown      = "dependency_down"
+	decisionNoCarrier = "pubsub_down"
 	decisionRecent    = "died_recently"
 	decisionWaiting   = "waiting"
 	decisionExhausted = "exhausted"
@@ -79,6 +81,8 @@ type spell struct {
 	// next is how many letters are sent at the next look, at its earliest at.
 	next int
 	at   time.Time
+	// closed are topics that took a letter not, with when they get another one.
+	closed map[string]time.Time
 	// said is the last decision that was logged.
 	said string
 }
@@ -108,7 +112,7 @@ func (a *Auto) Run(ctx context.Context) error {
 func (a *Auto) look(ctx context.Context, dependency string) {
 	s := a.spells[dependency]
 	if s == nil {
-		s = &spell{next: 1}
+		s = &spell{next: 1, closed: map[string]time.Time{}}
 		a.spells[dependency] = s
 	}
 	decision, sent, err := a.decide(ctx, dependency, s)
@@ -134,7 +138,7 @@ func (a *Auto) decide(ctx context.Context, dependency string, s *spell) (decisio
 	}
 	now := a.engine.Now()
 	since, healthy := a.health.HealthySince(dependency)
-	_, carried := a.health.HealthySince(carrier)
+	_, carried := a.health.HealthySince(Carrier)
 	switch {
 	case len(newest.Letters) == 0:
 		return decisionNothing, 0, nil
@@ -142,7 +146,7 @@ func (a *Auto) decide(ctx context.Context, dependency string, s *spell) (decisio
 		s.next = 1
 		return decisionDown, 0, nil
 	case !carried:
-		return decisionDown, 0, nil
+		return decisionNoCarrier, 0, nil
 	case now.Sub(newest.Letters[0].LastSeenAt) < a.cfg.After:
 		s.next = 1
 		return decisionRecent, 0, nil
@@ -152,12 +156,13 @@ func (a *Auto) decide(ctx context.Context, dependency string, s *spell) (decisio
 	return a.replay(ctx, of, s)
 }
 
-// replay sends the next few letters. An outage ends the look, and a topic that
-// takes one letter not gets no other in this look: what is missing or refused now
-// is so for most of them, and each try is written down.
+// replay sends the next few letters. What fails ends the look and is tried again
+// after a while, and so is a topic that takes one letter not: what is missing or
+// refused now is so for most of them, and each try is written down for ever.
 func (a *Auto) replay(ctx context.Context, of letters.Filter, s *spell) (decision string, sent int, err error) {
 	of.State = letters.StateOpen
-	exhausted, closed, why := 0, map[string]bool{}, error(nil)
+	exhausted, held, why := 0, 0, error(nil)
+	now, wait := a.engine.Now(), a.cfg.After
 	for after := (*letters.Cursor)(nil); ; {
 		page, err := a.engine.Letters.List(ctx, of, after, pageSize)
 		if err != nil {
@@ -169,7 +174,8 @@ func (a *Auto) replay(ctx context.Context, of letters.Filter, s *spell) (decisio
 				exhausted++
 				continue
 			}
-			if closed[l.Topic] {
+			if now.Before(s.closed[l.Topic]) {
+				held++
 				continue
 			}
 			if sent >= s.next {
@@ -179,11 +185,13 @@ func (a *Auto) replay(ctx context.Context, of letters.Filter, s *spell) (decisio
 			result, err := a.one(ctx, l, sent > 0)
 			switch {
 			case err != nil:
+				s.at = a.engine.Now().Add(a.cfg.After)
 				return decisionFailed, sent, err
 			case result.Outcome == letters.ReplaySent:
 				sent++
 			case result.Outcome == letters.ReplayRefused && result.Letter.Replays > l.Replays: // it was claimed and given back
-				closed[l.Topic], why = true, errors.New(result.Text)
+				pause := a.pause(l, &result.Letter)
+				s.closed[l.Topic], wait, why = now.Add(pause), min(wait, pause), errors.New(result.Text)
 			}
 		}
 		if after = page.Next; after == nil {
@@ -195,11 +203,31 @@ func (a *Auto) replay(ctx context.Context, of letters.Filter, s *spell) (decisio
 		a.grow(s, sent)
 		return decisionReplay, sent, nil
 	case why != nil:
+		s.at = now.Add(wait)
 		return decisionFailed, 0, why
-	case exhausted > 0:
-		return decisionExhausted, 0, nil
 	default:
-		return decisionNothing, 0, nil
+		return idle(exhausted, held), 0, nil
+	}
+}
+
+// pause is how long the topic of a letter that was refused gets no other. A refusal
+// that counts is the letter's own and ends after a few tries; others may go on.
+func (a *Auto) pause(before, after *letters.Letter) time.Duration {
+	if after.AutoReplays > before.AutoReplays {
+		return a.cfg.Every
+	}
+	return a.cfg.After
+}
+
+// idle says why none of the letters was tried.
+func idle(exhausted, held int) string {
+	switch {
+	case exhausted > 0:
+		return decisionExhausted
+	case held > 0:
+		return decisionWaiting
+	default:
+		return decisionNothing
 	}
 }
 

@@ -29,7 +29,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"subscription", "by"}),
 		auto: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "dlq_handler_auto_replay_decisions_total",
-			Help: "Decisions on letters of a dependency (replay, dependency_down, died_recently, waiting, exhausted, nothing, failed).",
+			Help: "Decisions on letters of a dependency " +
+				"(replay, dependency_down, pubsub_down, died_recently, waiting, exhausted, nothing, failed).",
 		}, []string{"dependency", "decision"}),
 		running: factory.NewGauge(prometheus.GaugeOpts{
 			Name: "dlq_handler_operations_running",
