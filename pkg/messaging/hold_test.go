@@ -21,8 +21,9 @@ import (
 // nothing for the others.
 type passing struct {
 	*bench
-	breaker *resilience.Breaker
-	others  atomic.Int64
+	subscriber *running
+	breaker    *resilience.Breaker
+	others     atomic.Int64
 }
 
 func newPassing(t *testing.T, maxOutstanding int) *passing {
@@ -34,7 +35,7 @@ func newPassing(t *testing.T, maxOutstanding int) *passing {
 	cfg.MaxOutstanding = maxOutstanding
 	cfg.InHand = resilience.Backoff{Initial: time.Millisecond, Attempts: 2}
 	cfg.Gate = resilience.NewBreaker("firestore", resilience.BreakerConfig{}, nil, zerolog.Nop())
-	p.subscribe(t, cfg, func(ctx context.Context, e *resiliencyv1.JobEvent, _ messaging.Meta) error {
+	p.subscriber = p.subscribe(t, cfg, func(ctx context.Context, e *resiliencyv1.JobEvent, _ messaging.Meta) error {
 		if !strings.HasPrefix(e.GetEventId(), "phase-") {
 			p.others.Add(1)
 			return nil
@@ -114,7 +115,7 @@ func TestSubscriber_HeldMessagesLeaveRoom(t *testing.T) {
 	for n := range 2 {
 		p.put(t, event("phase-"+strconv.Itoa(n)))
 	}
-	eventually(t, "both places taken", func() bool { return p.failures(t) >= 5 })
+	eventually(t, "both places taken", func() bool { return p.subscriber.Seated() == 2 })
 	third := p.put(t, event("phase-2"))
 	eventually(t, "the third to be given back", func() bool { return p.Nacks(third) > 0 })
 	p.acked(t, p.put(t, event("e-1")))
