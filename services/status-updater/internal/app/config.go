@@ -65,8 +65,8 @@ func (c *Config) Validate() error {
 	if c.CacheSize < 0 {
 		wrong("CACHE_SIZE", "cache-size", "0 or more", c.CacheSize)
 	}
-	if c.MaxOutstanding < 1 {
-		wrong("MAX_OUTSTANDING", "max-outstanding", "1 or more", c.MaxOutstanding)
+	if c.MaxOutstanding < 2 { // half of them may wait for the topic of phases
+		wrong("MAX_OUTSTANDING", "max-outstanding", "2 or more", c.MaxOutstanding)
 	}
 	if c.SweepEvery <= 0 {
 		wrong("SWEEP_EVERY", "sweep-every", "above zero", c.SweepEvery)

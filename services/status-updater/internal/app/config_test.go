@@ -47,7 +47,7 @@ func TestConfig_Defaults(t *testing.T) {
 func TestConfig_SaysAllThatIsWrong(t *testing.T) {
 	t.Parallel()
 	code, output, _ := run(t, map[string]string{
-		"SHARDS": "0", "MAX_OUTSTANDING": "-1", "CACHE_SIZE": "-2", "SWEEP_EVERY": "0s",
+		"SHARDS": "0", "MAX_OUTSTANDING": "1", "CACHE_SIZE": "-2", "SWEEP_EVERY": "0s",
 		"HEARTBEAT_EVERY": "-1s", "FIRESTORE_TIMEOUT": "1h",
 		"EXPECTED_SOURCES": "event_streamer,oracle", "SILENCE_AFTER": "10ms",
 	})
@@ -55,7 +55,7 @@ func TestConfig_SaysAllThatIsWrong(t *testing.T) {
 		t.Errorf("exit code %d, want 2", code)
 	}
 	for _, want := range []string{
-		"GOOGLE_CLOUD_PROJECT", "SHARDS (--shards): must be from 1 to 1024, is 0", "MAX_OUTSTANDING (--max-outstanding)",
+		"GOOGLE_CLOUD_PROJECT", "SHARDS (--shards): must be from 1 to 1024, is 0", "MAX_OUTSTANDING (--max-outstanding): must be 2 or more, is 1",
 		"CACHE_SIZE (--cache-size)", "SWEEP_EVERY (--sweep-every)", "HEARTBEAT_EVERY (--heartbeat-every)",
 		"FIRESTORE_TIMEOUT (--firestore-timeout): must be from 100ms to 1m, is 1h0m0s",
 		`EXPECTED_SOURCES (--expected-sources): must be names of sources such as event_streamer, is "oracle"`,
