@@ -56,6 +56,15 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 // objects of the resource.
 type need struct{ group, resource, verb, namespace, name string }
 
+// object says what the right is about. A namespace is in none, though the API server
+// takes it to be in itself.
+func (n need) object() string {
+	if n.resource == "namespaces" {
+		return "namespace " + n.name
+	}
+	return n.resource + " in namespace " + n.namespace
+}
+
 // watchNeeds are the rights to what is watched.
 func watchNeeds(namespaces []string) (all []need) {
 	for _, ns := range namespaces {
@@ -119,7 +128,7 @@ func checkAccess(ctx context.Context, client kubernetes.Interface, needs []need)
 			return fmt.Errorf("ask the API server for this service's rights: %w", err)
 		}
 		if !answer.Status.Allowed {
-			errs = append(errs, fmt.Errorf("may not %s %s in namespace %s", n.verb, n.resource, n.namespace))
+			errs = append(errs, fmt.Errorf("may not %s %s", n.verb, n.object()))
 		}
 	}
 	return joinLine(errs)

@@ -57,6 +57,16 @@ func TestCheckAccess(t *testing.T) {
 	}
 }
 
+// Read as a right in kube-system, it would be given there, which Autopilot refuses.
+func TestCheckAccess_names_the_namespace_itself(t *testing.T) {
+	t.Parallel()
+	api := allowing(func(a *authorizationv1.ResourceAttributes) (bool, error) { return a.Resource != "namespaces", nil })
+	err := checkAccess(t.Context(), api, replicaNeeds(&Election{WatermarkNamespace: "resiliency"}))
+	if want := "may not get namespace kube-system"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
 func TestNewClient_refuses(t *testing.T) {
 	t.Parallel()
 	broken := filepath.Join(t.TempDir(), "config")
