@@ -3,8 +3,11 @@ package demo
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
@@ -54,6 +57,12 @@ func (s *stuck) play(ctx context.Context, driver *drive.Driver) error {
 	if err := await(ctx, "the records of the stuck jobs", 250*time.Millisecond, playWithin, known); err != nil {
 		return err
 	}
+	// Before the scheduler has looked for room, a pod just waits, and recovery-job would
+	// look again after a minute only.
+	noRoom := func(ctx context.Context) (bool, error) { return s.withoutRoom(ctx, waiting) }
+	if err := await(ctx, "the scheduler to find no room", 250*time.Millisecond, settledWithin, noRoom); err != nil {
+		return err
+	}
 	delayed := s.recovery.all(waiting, func(r shown) bool { return r.delayed })
 	if err := s.recovery.until(ctx, "the delay to be on record", delayed); err != nil {
 		return err
@@ -67,6 +76,25 @@ func (s *stuck) play(ctx context.Context, driver *drive.Driver) error {
 	}
 	closed := s.recovery.all(backend, func(r shown) bool { return r.resumes > 0 && r.state == drive.Failed })
 	return s.recovery.until(ctx, "the jobs of the dead backend to be closed", closed)
+}
+
+// withoutRoom asks whether the scheduler says of a pod of each of these Jobs that no
+// node has room for it.
+func (s *stuck) withoutRoom(ctx context.Context, jobs []string) (bool, error) {
+	selector := fmt.Sprintf("%s in (%s)", batchv1.JobNameLabel, strings.Join(jobs, ","))
+	pods, err := s.kube.CoreV1().Pods(s.product.project.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return false, fmt.Errorf("list pods of %v: %w", jobs, err)
+	}
+	found := map[string]bool{}
+	for i := range pods.Items {
+		for _, c := range pods.Items[i].Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonUnschedulable {
+				found[pods.Items[i].Labels[batchv1.JobNameLabel]] = true
+			}
+		}
+	}
+	return len(found) == len(jobs), nil
 }
 
 // makeRoom gives a node what the waiting pods ask for.
